@@ -1,0 +1,121 @@
+"""The nouns, in the order of the flow. Read this file first.
+
+    content/analyses/*.md ─► Analysis ┐
+    content/briefings/*.md ───────────┴► Briefing ─► Package (build/briefings/YYYY-MM/)
+    subscribers ─► Candidate ─► Recipient (frozen) ─► Entry (one of a batch's calls) ─► Outcome
+
+Everything here is frozen and knows only the standard library. A month is the text "YYYY-MM".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """Whether the public may see a piece."""
+
+    DRAFT = "draft"
+    PUBLISHED = "published"
+
+
+@dataclass(frozen=True, slots=True)
+class KeyJudgement:
+    """One statement the desk stands by.
+
+    `likelihood` is a word of the yardstick ("unlikely"), `confidence` "low", "moderate" or "high",
+    `horizon` when the forecast falls due, as the editor wrote it ("31 March 2021"); "" where absent.
+    """
+
+    text: str
+    likelihood: str = ""
+    confidence: str = ""
+    horizon: str = ""
+    bracket: str = ""  # the likelihood's range, as printed beside its word: "20–45 %"; "" if no yardstick word
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture of a piece: its path below content/ and the words for those who do not see it."""
+
+    path: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One analysis as its front matter states it; the body stays with Pelican's Article.
+
+    `source` is the path below content/. `date` and `updated` carry the publication's time zone.
+    """
+
+    source: str
+    title: str
+    slug: str
+    date: datetime
+    summary: str
+    region: str
+    topics: tuple[str, ...] = ()
+    authors: tuple[str, ...] = ()
+    key_judgements: tuple[KeyJudgement, ...] = ()
+    updated: datetime | None = None
+    status: Status = Status.PUBLISHED
+    weight: int = 0
+    image: Image | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One analysis as the briefing carries it. `url` is absolute."""
+
+    title: str
+    url: str
+    region: str
+    date: datetime
+    summary: str
+    key_judgements: tuple[KeyJudgement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Briefing:
+    """A month's briefing: the editor's letter and the analyses in their order.
+
+    `letter_html` is sanitised HTML with absolute links; `url` is the web version's address.
+    """
+
+    month: str
+    title: str
+    subject: str
+    preheader: str
+    letter_html: str
+    url: str
+    items: tuple[Item, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """What is mailed, complete: the folder build/briefings/YYYY-MM/ as an object.
+
+    `headers` are the same for every recipient (List-Id …); `placeholders` are the `{{names}}` that the
+    sender fills for each recipient; `content_hash` is the SHA-256 (hex) over everything a subscriber can
+    see (not over `commit`), so equal hashes mean equal mail.
+    """
+
+    month: str
+    title: str
+    subject: str
+    preheader: str
+    sender: str
+    reply_to: str
+    html: str
+    text: str
+    headers: Mapping[str, str]
+    placeholders: tuple[str, ...]
+    content_hash: str
+    url: str
+    commit: str | None = None
+    items: tuple[Mapping[str, str], ...] = field(default=())

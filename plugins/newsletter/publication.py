@@ -1,0 +1,107 @@
+"""The facts of the publication, read from publication.toml: the one place they are written."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from email.headerregistry import Address
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from newsletter.errors import SettingsError
+
+FILE = "publication.toml"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """Who publishes, where, and in whose name the mail goes out.
+
+    `site_url` has no slash at its end. `sender` is an RFC 5322 mailbox ("Name <address>"), `reply_to` and
+    `contact` are bare addresses, `list_id` is the value of the List-Id header (RFC 2919).
+    """
+
+    house: str
+    name: str
+    description: str
+    site_url: str
+    time_zone: str
+    language: str
+    sender: str
+    reply_to: str
+    postal_address: str
+    list_id: str
+    contact: str
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The time zone in which the publication dates its pieces and counts its months."""
+        return ZoneInfo(self.time_zone)
+
+    @property
+    def sender_domain(self) -> str:
+        """The domain of the sender's address, which SES must have verified."""
+        return parseaddr(self.sender)[1].rpartition("@")[2].lower()
+
+
+def load(path: Path) -> Publication:
+    """Read and check publication.toml. Raises SettingsError naming the file and the key."""
+    try:
+        facts = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path}: not found. Run the command in the project's folder, where {FILE} lies."
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: {error}. Mend the file; its form is TOML (key = \"value\").") from None
+    mail = facts.get("mail")
+    publication = Publication(
+        house=_text(path, facts, "house"),
+        name=_text(path, facts, "name"),
+        description=_text(path, facts, "description"),
+        site_url=_text(path, facts, "site_url").rstrip("/"),
+        time_zone=_text(path, facts, "time_zone"),
+        language=_text(path, facts, "language"),
+        sender=_text(path, mail, "sender", "mail"),
+        reply_to=_text(path, mail, "reply_to", "mail"),
+        postal_address=_text(path, mail, "postal_address", "mail"),
+        list_id=_text(path, mail, "list_id", "mail"),
+        contact=_text(path, mail, "contact", "mail"),
+    )
+    _check(path, publication)
+    return publication
+
+
+def _text(path: Path, table: Any, key: str, section: str = "") -> str:
+    name = f"{section}.{key}" if section else key
+    value = table.get(key) if isinstance(table, dict) else None
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f'{path}: {name}: missing. Write {key} = "…"' + (f" under [{section}]" if section else ""))
+    if any(ord(character) < 32 for character in value):
+        raise SettingsError(f"{path}: {name}: must be one line without control characters.")
+    return value.strip()
+
+
+def _check(path: Path, publication: Publication) -> None:
+    address = urlsplit(publication.site_url)
+    if address.scheme != "https" or not address.netloc:
+        # RFC 8058 requires an HTTPS address for one-click unsubscribe, and it is made from this one.
+        raise SettingsError(f"{path}: site_url: must begin with https:// and name a host.")
+    try:
+        ZoneInfo(publication.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise SettingsError(
+            f'{path}: time_zone: "{publication.time_zone}" is no time zone. Write one such as "Europe/London".'
+        ) from None
+    for key, value in (
+        ("sender", publication.sender),
+        ("reply_to", publication.reply_to),
+        ("contact", publication.contact),
+    ):
+        try:
+            Address(addr_spec=parseaddr(value)[1])
+        except (ValueError, IndexError):
+            raise SettingsError(f'{path}: mail.{key}: "{value}" is no email address.') from None
