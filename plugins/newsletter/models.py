@@ -36,6 +36,16 @@ class KeyJudgement:
     horizon: str = ""
     bracket: str = ""  # the likelihood's range, as printed beside its word: "20–45 %"; "" if no yardstick word
 
+    @property
+    def assessment(self) -> str:
+        """The judgement's second line: "unlikely (20–45 %) · moderate confidence · by 31 March 2021"."""
+        parts = (
+            f"{self.likelihood} ({self.bracket})" if self.bracket else self.likelihood,
+            f"{self.confidence} confidence" if self.confidence else "",
+            f"by {self.horizon}" if self.horizon else "",
+        )
+        return " · ".join(part for part in parts if part)
+
 
 @dataclass(frozen=True, slots=True)
 class Image:
@@ -50,6 +60,7 @@ class Analysis:
     """One analysis as its front matter states it; the body stays with Pelican's Article.
 
     `source` is the path below content/. `date` and `updated` carry the publication's time zone.
+    `weight` orders a briefing, the smallest first; without one a piece comes after those that have one.
     """
 
     source: str
@@ -63,7 +74,7 @@ class Analysis:
     key_judgements: tuple[KeyJudgement, ...] = ()
     updated: datetime | None = None
     status: Status = Status.PUBLISHED
-    weight: int = 0
+    weight: int | None = None
     image: Image | None = None
 
 
@@ -118,4 +129,4 @@ class Package:
     content_hash: str
     url: str
     commit: str | None = None
-    items: tuple[Mapping[str, str], ...] = field(default=())
+    items: tuple[Mapping[str, str | bool], ...] = field(default=())

@@ -1,0 +1,229 @@
+"""Front matter to Analysis: the fields an analysis needs, each refused by name if it is not what it must be."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime, time
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from newsletter import markdown, yardstick
+from newsletter.frontmatter import FrontMatter
+from newsletter.models import Analysis, Image, KeyJudgement, Status
+
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+_JUDGEMENT_FIELDS = {"text", "likelihood", "confidence", "horizon"}
+# The classic header's names for our fields.
+_CLASSIC_NAMES = {"region": "category", "topics": "tags", "authors": "author", "updated": "modified"}
+# A moved-in site has no standfirsts, regions or desks; a piece written for this house must have its own.
+_REQUIRED = ("title", "date", "summary", "region")
+_REQUIRED_CLASSIC = ("title", "date")
+
+
+def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> Analysis | None:
+    """Read one analysis's fields. Complaints go into `front.findings`; with any, the answer is None.
+
+    `source` is the path below content/, `slug` what the file's name gives if the head names none.
+    Dates without an offset are wall time in `zone`.
+    """
+    before = len(front.findings)
+    for key in _REQUIRED_CLASSIC if front.classic else _REQUIRED:
+        if not _raw(front, key):
+            front.complain(key, _missing(key))
+    written = moment(front, "date", zone)
+    analysis = Analysis(
+        source=source,
+        title=text(front, "title"),
+        slug=_slug(front, slug),
+        date=written or datetime.min.replace(tzinfo=zone),
+        summary=text(front, "summary"),
+        region=text(front, "region"),
+        topics=words(front, "topics"),
+        authors=words(front, "authors"),
+        key_judgements=_judgements(front),
+        updated=moment(front, "updated", zone),
+        status=status(front),
+        weight=_weight(front),
+        image=_image(front),
+    )
+    return None if len(front.findings) > before else analysis
+
+
+def text(front: FrontMatter, key: str) -> str:
+    """A field that is one piece of text, with typographic quotes; "" where absent. Complains of a list."""
+    value = _raw(front, key)
+    if not isinstance(value, str):
+        front.complain(key, f"must be one piece of text, not a {_kind(value)}.")
+        return ""
+    return markdown.smart(" ".join(value.split())) if value else ""
+
+
+def words(front: FrontMatter, key: str) -> tuple[str, ...]:
+    """A field that is a list of words, or one text with commas (or semicolons) between them."""
+    value = _raw(front, key)
+    if isinstance(value, str):
+        value = value.replace("\n", ",")
+        value = value.split(";" if ";" in value else ",")
+    if not isinstance(value, list) or not all(isinstance(entry, str) for entry in value):
+        front.complain(key, f"must be a list of words: {key}: [one, two].")
+        return ()
+    return tuple(dict.fromkeys(" ".join(entry.split()) for entry in value if entry.strip()))
+
+
+def moment(front: FrontMatter, key: str, zone: ZoneInfo) -> datetime | None:
+    """A field that is a date or a date and time, in the publication's zone. None where absent or no date."""
+    value = _raw(front, key)
+    if not value:
+        return None
+    if isinstance(value, str):
+        if parsed := _moment(value, zone):
+            return parsed
+        if front.classic and (parsed := _liberal_moment(value, zone)):
+            return parsed
+    front.complain(key, f"{_shown(value)} is no date. Write it as 2020-10-16 or 2020-10-16 07:00.")
+    return None
+
+
+@lru_cache(maxsize=4096)
+def _moment(value: str, zone: ZoneInfo) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return parsed.astimezone(zone) if parsed.tzinfo else parsed.replace(tzinfo=zone)
+
+
+def _liberal_moment(value: str, zone: ZoneInfo) -> datetime | None:
+    """What a Pelican site may have written ("7 June 2013"): Pelican reads it with dateutil, so do we."""
+    from dateutil import parser  # noqa: PLC0415 - slow to import, and few sites need it
+
+    try:
+        parsed: datetime = parser.parse(value, default=datetime.combine(date.today().replace(month=1, day=1), time()))
+    except (ValueError, OverflowError):
+        return None
+    return parsed.astimezone(zone) if parsed.tzinfo else parsed.replace(tzinfo=zone)
+
+
+def status(front: FrontMatter) -> Status:
+    """Draft or published (the default). Complains of any other word."""
+    value = _raw(front, "status")
+    if not value:
+        return Status.PUBLISHED
+    try:
+        return Status(value.strip().lower())
+    except (ValueError, AttributeError):
+        front.complain("status", f"{_shown(value)} is no status. Write draft or published.")
+        return Status.DRAFT
+
+
+def _slug(front: FrontMatter, default: str) -> str:
+    value = _raw(front, "slug")
+    if not value:
+        return default
+    if isinstance(value, str) and (_SLUG.match(value) or front.classic):
+        return value
+    front.complain("slug", f"{_shown(value)} is no slug. Write small letters, digits and hyphens: baghdad-embassy.")
+    return default
+
+
+def _weight(front: FrontMatter) -> int | None:
+    value = _raw(front, "weight")
+    if value == "":
+        return None
+    try:
+        return int(value)
+    except (TypeError, ValueError):
+        front.complain("weight", f"{_shown(value)} is no whole number. The smallest weight comes first.")
+        return None
+
+
+def _judgements(front: FrontMatter) -> tuple[KeyJudgement, ...]:
+    value = front.fields.get("key_judgements") or []
+    if not isinstance(value, list):
+        front.complain("key_judgements", "must be a list: each line begins with a hyphen.")
+        return ()
+    return tuple(
+        judgement
+        for number, entry in enumerate(value, start=1)
+        if (judgement := _judgement(front, f"key_judgements[{number}]", entry))
+    )
+
+
+def _judgement(front: FrontMatter, name: str, entry: Any) -> KeyJudgement | None:
+    if isinstance(entry, str):
+        entry = {"text": entry}
+    if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
+        front.complain(name, "must be a text, or a mapping with text, likelihood, confidence and horizon.")
+        return None
+    if unknown := sorted(set(entry) - _JUDGEMENT_FIELDS):
+        front.complain(
+            f"{name}.{unknown[0]}",
+            "is no field of a key judgement. A text with a colon in it must stand in quotation marks; "
+            "the fields are text, likelihood, confidence and horizon.",
+        )
+        return None
+    if not entry.get("text"):
+        front.complain(name, "has no text.")
+        return None
+    likelihood = " ".join(entry.get("likelihood", "").split())
+    band = yardstick.band(likelihood)
+    return KeyJudgement(
+        text=markdown.smart(" ".join(entry["text"].split())),
+        likelihood=likelihood,
+        confidence=" ".join(entry.get("confidence", "").split()),
+        horizon=_horizon(entry.get("horizon", "")),
+        bracket=band.bracket if band else "",
+    )
+
+
+@lru_cache(maxsize=4096)
+def _horizon(value: str) -> str:
+    """A date as readers read it, "31 March 2021"; any other text ("the US election") as it is."""
+    try:
+        due = date.fromisoformat(value)
+    except ValueError:
+        return markdown.smart(" ".join(value.split()))
+    return f"{due.day} {due:%B %Y}"
+
+
+def _image(front: FrontMatter) -> Image | None:
+    value = front.fields.get("image")
+    if not value:
+        return None
+    if isinstance(value, str):
+        value = {"path": value, "alt": front.fields.get("image_alt", "")}
+    path = value.get("path") or value.get("src") or value.get("file") if isinstance(value, dict) else None
+    if not isinstance(path, str) or not path:
+        front.complain("image", 'must be a path below content/ and an alt: image: {path: images/x.jpg, alt: "…"}.')
+        return None
+    alt = value.get("alt")
+    if not isinstance(alt, str) or not alt.strip():
+        front.complain("image", "has no alt: say in a sentence what the picture shows to one who cannot see it.")
+        return None
+    return Image(path.removeprefix("{static}").lstrip("/"), markdown.smart(" ".join(alt.split())))
+
+
+def _raw(front: FrontMatter, key: str) -> Any:
+    value = front.fields.get(key)
+    if value is None and front.classic:
+        value = front.fields.get(_CLASSIC_NAMES.get(key, ""))
+    return "" if value is None else value
+
+
+def _missing(key: str) -> str:
+    example = {
+        "title": 'title: "What the piece claims"',
+        "date": "date: 2020-10-16",
+        "summary": 'summary: "One or two sentences that say what will happen and to whom."',
+        "region": "region: Iraq",
+    }[key]
+    return f"is missing. Add a line such as {example}"
+
+
+def _kind(value: Any) -> str:
+    return "list" if isinstance(value, list) else "mapping"
+
+
+def _shown(value: Any) -> str:
+    return f'"{value}"' if isinstance(value, str) else f"a {_kind(value)}"

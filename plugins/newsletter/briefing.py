@@ -1,0 +1,240 @@
+"""Pelican plugin: a month's letter and analyses become a web page and a package to mail.
+
+content/briefings/YYYY-MM.md ─► Briefing ─► output/briefings/YYYY-MM/ (the web version)
+                                        └─► build/briefings/YYYY-MM/ (what `newsletter send` mails)
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pelican import signals
+from pelican.contents import Content
+from pelican.generators import Generator
+
+from newsletter import message, package
+from newsletter.analysis import status, text, words
+from newsletter.errors import ContentError
+from newsletter.models import Analysis, Briefing, Item, Package, Status
+from newsletter.reader import EXTENSIONS, complain
+
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])\Z")
+
+
+class BriefingPage(Content):  # type: ignore[misc]  # pelican has no types
+    """The editor's letter of a month, as Pelican knows a page; `briefing` and `articles` come with it."""
+
+    mandatory_properties = ("title", "month")
+    default_status = "published"
+    default_template = "briefing"
+    briefing: Briefing
+    articles: list[Any]
+
+    def _expand_settings(self, key: str, klass: str | None = None) -> str:
+        return str(super()._expand_settings(key, "briefing"))
+
+
+def month_of(analysis: Analysis) -> str:
+    """The month ("YYYY-MM") an analysis is dated in, in the publication's time zone."""
+    return f"{analysis.date:%Y-%m}"
+
+
+def choose(month: str, articles: Sequence[Any], wanted: Sequence[str]) -> tuple[list[Any], list[str]]:
+    """The articles of a month's briefing in their order, and the `wanted` words that name none of them.
+
+    `wanted` are slugs or paths of analyses, in the editor's order. Without any, it is every article dated in
+    the month, by weight (smallest first, the unweighted last), then by date.
+    """
+    if not wanted:
+        return sorted((a for a in articles if month_of(a.analysis) == month), key=_order), []
+    by_name: dict[str, Any] = {}
+    for article in sorted(articles, key=lambda a: a.date):  # of two with one slug the newer is meant
+        by_name[article.slug] = by_name[article.relative_source_path] = article
+    found = [(name, by_name.get(_plain(name))) for name in wanted]
+    return [article for _, article in found if article], [name for name, article in found if not article]
+
+
+def _order(article: Any) -> tuple[bool, int, Any, str]:
+    weight = article.analysis.weight
+    return weight is None, weight or 0, article.date, article.slug
+
+
+def _plain(name: str) -> str:
+    path = name.removeprefix("{filename}").lstrip("/")
+    return path if path.endswith(EXTENSIONS) else path.rpartition("/")[2]
+
+
+def item(article: Any, site_url: str) -> Item:
+    """An article as the email carries it."""
+    analysis: Analysis = article.analysis
+    return Item(
+        title=analysis.title,
+        url=f"{site_url}/{article.url}",
+        region=analysis.region,
+        date=analysis.date,
+        summary=analysis.summary,
+        key_judgements=analysis.key_judgements,
+    )
+
+
+class BriefingGenerator(Generator):  # type: ignore[misc]
+    """Reads the months' letters, chooses their analyses, writes page and package."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.briefings: list[BriefingPage] = []
+        self.packages: list[Package] = []
+        super().__init__(*args, **kwargs)
+
+    def generate_context(self) -> None:
+        """Called by Pelican after articles and pages have been read."""
+        articles = [article for article in self.context["articles"] if hasattr(article, "analysis")]
+        for path in sorted(self.get_files(self.settings["BRIEFING_PATHS"])):
+            page = self.readers.read_file(
+                base_path=self.path,
+                path=path,
+                content_class=BriefingPage,
+                context=self.context,
+                context_signal=_BRIEFING_CONTEXT,
+                context_sender=self,
+            )
+            if not isinstance(page, BriefingPage) or page.status != Status.PUBLISHED:
+                self._add_failed_source_path(path)
+                continue
+            self._choose(page, articles)
+            self.briefings.append(page)
+            self.add_source_path(page)
+            self.add_static_links(page)
+        self.briefings.sort(key=lambda page: page.month, reverse=True)
+        self.context["briefings"] = self.briefings
+
+    def _choose(self, page: BriefingPage, articles: Sequence[Any]) -> None:
+        front = page.metadata["front"]
+        page.articles, unknown = choose(page.month, articles, words(front, "analyses"))
+        for name in unknown:
+            front.complain(
+                "analyses",
+                f'"{name}" names no published analysis. Write the file\'s name without .md, as it lies '
+                "in content/analyses/.",
+            )
+        if front.findings:
+            complain(self, front)
+
+    def compose(self) -> None:
+        """Make each month's package, before anything is written: what cannot be mailed stops the build."""
+        commit = _commit(Path(self.path))
+        publication = self.settings["PUBLICATION"]
+        for page in self.briefings:
+            page.briefing = Briefing(
+                month=page.month,
+                title=page.title,
+                subject=page.subject,
+                preheader=page.preheader,
+                letter_html=page.get_content(publication.site_url),
+                url=f"{publication.site_url}/{page.url}",
+                items=tuple(item(article, publication.site_url) for article in page.articles),
+                source=os.path.relpath(page.source_path),
+            )
+            try:
+                templates = Path(self.settings["EMAIL_TEMPLATES"]) / "briefing"
+                self.packages.append(message.compose(page.briefing, publication, templates, commit))
+            except ContentError as error:
+                complain(self, page.metadata["front"], error.findings)
+
+    def generate_output(self, writer: Any) -> None:
+        """Called by Pelican when everything has been found good."""
+        write_packages(self)
+        if "briefing.html" not in self.env.list_templates():
+            return  # another theme than ours: it shows the letters nowhere, and the rest of it works
+        for page in self.briefings:
+            writer.write_file(
+                page.save_as,
+                self.get_template(page.template),
+                self.context,
+                page=page,
+                briefing=page.briefing,
+                articles=page.articles,
+                relative_urls=self.settings["RELATIVE_URLS"],
+                url=page.url,
+            )
+
+
+def write_packages(generator: BriefingGenerator, months: Sequence[str] = ()) -> list[Path]:
+    """Write the packages (of the given months, or all) below BRIEFING_PACKAGES; answers with their folders."""
+    folders = []
+    for each in generator.packages:
+        if not months or each.month in months:
+            folder = Path(generator.settings["BRIEFING_PACKAGES"]) / each.month
+            package.write(each, folder)
+            folders.append(folder)
+    return folders
+
+
+def _letter(generator: BriefingGenerator, metadata: dict[str, Any]) -> None:
+    front = metadata["front"]
+    month = Path(front.path).stem
+    if not _MONTH.match(month):
+        front.complain("", "a briefing's file is named by its month: content/briefings/2020-10.md.")
+    for key in ("title", "subject", "preheader"):
+        metadata[key] = text(front, key)
+        if not metadata[key] and not front.findings:
+            front.complain(key, f"is missing. Add a line such as {_EXAMPLES[key]}")
+    metadata["month"] = metadata["slug"] = month
+    metadata["status"] = str(status(front))
+    if front.findings:
+        complain(generator, front)
+        metadata["status"] = "skip"
+
+
+_EXAMPLES = {
+    "title": 'title: "Monthly Briefing, October 2020"',
+    "subject": 'subject: "Baghdad, Baku and the price of a ceasefire"',
+    "preheader": 'preheader: "What an inbox shows after the subject: one line that makes it worth opening."',
+}
+
+
+class _BriefingContext:
+    """Pelican's readers tell a signal when a file's metadata is ready; this is the one for briefings."""
+
+    name = "briefing_generator_context"
+
+    @staticmethod
+    def send(sender: BriefingGenerator, metadata: dict[str, Any]) -> None:
+        _letter(sender, metadata)
+
+
+_BRIEFING_CONTEXT = _BriefingContext()
+
+
+def _commit(content: Path) -> str | None:
+    """The commit the content is at, with "-dirty" if it has changed since; None outside git."""
+
+    def git(*words: str) -> str | None:
+        done = subprocess.run(["git", "-C", str(content), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    try:
+        commit = git("rev-parse", "--verify", "HEAD")
+    except FileNotFoundError:  # no git on this machine
+        return None
+    return f"{commit}-dirty" if commit and git("status", "--porcelain", "--", ".") else commit
+
+
+def _compose_all(generators: Sequence[Any]) -> None:
+    for generator in generators:
+        if isinstance(generator, BriefingGenerator):
+            generator.compose()
+
+
+def _generators(_pelican: Any) -> type[Generator]:
+    return BriefingGenerator
+
+
+def register() -> None:
+    """Called by Pelican."""
+    signals.get_generators.connect(_generators)
+    signals.all_generators_finalized.connect(_compose_all)

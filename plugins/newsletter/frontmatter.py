@@ -1,0 +1,223 @@
+"""The head of a content file: YAML between `---` lines, or the classic Pelican header.
+
+Values stay text (and lists and mappings of text): YAML's own typing would read the region "No" as false
+and a date as whatever it resembles. What a field means is decided by whoever asks for it, and every field
+remembers its line, so that an error can point at it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from newsletter.errors import ContentError, Finding
+
+_CLASSIC = re.compile(r"^[ ]{0,3}(?P<key>[A-Za-z0-9_-]+):[ \t]*(?P<value>.*)$")
+_CONTINUATION = re.compile(r"^[ ]{4,}(?P<value>.+)$")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f\ufffe\uffff]")
+
+_LONGEST_HEAD = 65_536
+
+
+class _Loader(yaml.cyaml.CParser):  # type: ignore[misc]  # the C parser has no types
+    """YAML to nodes, without the guessing of types that would be thrown away here."""
+
+    def resolve(self, kind: object, value: object, implicit: object) -> str:
+        """Called by the parser for each node's tag."""
+        return ""
+
+    def descend_resolver(self, current_node: object, current_index: object) -> None:
+        """Called by the parser on its way into a node."""
+
+    def ascend_resolver(self) -> None:
+        """Called by the parser on its way out of a node."""
+
+    def dispose(self) -> None:
+        """Called by yaml when it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What a file's head says: `fields` by lower-case key, the `lines` they stand on (from 1), the body.
+
+    `lines` also has a key "name[2]" for the second entry of the list `name`. `classic` tells a
+    `Title: …` header from YAML.
+    """
+
+    path: str
+    fields: dict[str, Any]
+    lines: dict[str, int]
+    body: str
+    body_line: int
+    classic: bool = False
+    findings: list[Finding] = field(default_factory=list)
+
+    def complain(self, key: str, reason: str) -> None:
+        """Note that `key` (a field, or "" for the text) is wrong; `reason` says how to mend it."""
+        line = self.lines.get(key) or self.lines.get(key.partition("[")[0]) or 1
+        self.findings.append(Finding(self.path, line, key, reason))
+
+
+def decode(data: bytes, path: str) -> str:
+    """UTF-8 bytes as text with `\\n` line ends and without a byte order mark.
+
+    Raises ContentError naming the line of the first byte or character that cannot be published.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        reason = f"is not UTF-8 (byte 0x{data[error.start]:02x}). Save the file with the encoding UTF-8."
+        raise ContentError([Finding(path, line, "", reason)]) from None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if bad := _CONTROL.search(text):
+        line = text.count("\n", 0, bad.start()) + 1
+        column = bad.start() - text.rfind("\n", 0, bad.start())
+        reason = f"has the control character U+{ord(bad[0]):04X} at column {column}. Delete it."
+        raise ContentError([Finding(path, line, "", reason, column)])
+    return text
+
+
+def parse(text: str, path: str) -> FrontMatter:
+    """Split a content file into its fields and its body. Raises ContentError for a head that is no head."""
+    if text.startswith("---") and text[3:].split("\n", 1)[0].strip() == "":
+        return _yaml(text, path)
+    return _classic(text, path)
+
+
+def _yaml(text: str, path: str) -> FrontMatter:
+    end = _end_of_yaml(text)
+    if end is None:
+        reason = "the front matter has no end: write a line --- after its last field."
+        raise ContentError([Finding(path, 1, "", reason)])
+    head_end, body_start = end
+    head = text[text.index("\n") + 1 : head_end]
+    if len(head) > _LONGEST_HEAD:
+        reason = f"the front matter is longer than {_LONGEST_HEAD:,} characters: is its closing line --- missing?"
+        raise ContentError([Finding(path, 1, "", reason)])
+    try:
+        # An alias (*name) repeats a node: a few lines of them can stand for gigabytes, and no editor needs them.
+        for event in yaml.parse(head, Loader=_Loader) if "*" in head else ():
+            if isinstance(event, yaml.AliasEvent):
+                raise yaml.MarkedYAMLError(problem="found an alias", problem_mark=event.start_mark)
+        node = yaml.compose(head, Loader=_Loader)
+    except yaml.YAMLError as error:
+        raise ContentError([_yaml_finding(error, path)]) from None
+    findings: list[Finding] = []
+    lines: dict[str, int] = {}
+    fields: dict[str, Any] = {}
+    if isinstance(node, yaml.MappingNode):
+        fields = _mapping(node, path, "", lines, findings)
+    elif node is not None:
+        reason = 'the front matter must be lines of "field: value".'
+        raise ContentError([Finding(path, 2, "", reason)])
+    return FrontMatter(
+        path, fields, lines, text[body_start:], text.count("\n", 0, body_start) + 1, findings=findings
+    )
+
+
+def _end_of_yaml(text: str) -> tuple[int, int] | None:
+    """Where the head's text ends and where the body begins, or None if no line closes the head."""
+    start = text.find("\n") + 1
+    if start == 0:
+        return None
+    at = start
+    while at < len(text):
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        if text[at:stop].rstrip() in ("---", "..."):
+            return at, min(stop + 1, len(text))
+        at = stop + 1
+    return None
+
+
+def _mapping(
+    node: yaml.MappingNode, path: str, prefix: str, lines: dict[str, int], findings: list[Finding]
+) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key_node, value_node in node.value:
+        line = key_node.start_mark.line + 2  # marks count from 0, and the head begins on line 2
+        if not isinstance(key_node, yaml.ScalarNode):
+            findings.append(Finding(path, line, prefix, "a field's name must be plain text."))
+            continue
+        key = key_node.value.strip().lower()
+        name = f"{prefix}.{key}" if prefix else key
+        if key in result:
+            findings.append(Finding(path, line, name, "stands twice. Delete one of the two."))
+            continue
+        lines[name] = line
+        result[key] = _value(value_node, path, name, lines, findings)
+    return result
+
+
+def _value(node: yaml.Node, path: str, name: str, lines: dict[str, int], findings: list[Finding]) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        # An unquoted nothing, null or ~ is an empty field; quoted they are words.
+        if node.style is None and node.value in ("", "~", "null"):
+            return ""
+        return node.value.strip()
+    if isinstance(node, yaml.SequenceNode):
+        entries = []
+        for number, entry in enumerate(node.value, start=1):
+            lines[f"{name}[{number}]"] = entry.start_mark.line + 2
+            entries.append(_value(entry, path, f"{name}[{number}]", lines, findings))
+        return entries
+    assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has three kinds of node
+    return _mapping(node, path, name, lines, findings)
+
+
+def _yaml_finding(error: yaml.YAMLError, path: str) -> Finding:
+    mark = getattr(error, "problem_mark", None)
+    line = mark.line + 2 if mark else 2
+    column = mark.column + 1 if mark else 0
+    problem = str(getattr(error, "problem", "") or error)
+    hint = "check the indentation and the quotation marks near here."
+    if "mapping values are not allowed" in problem:
+        hint = 'a value with ": " in it must stand in quotation marks.'
+    elif "alias" in problem or "anchor" in problem or "tag" in problem:
+        hint = "a value beginning with & * ! or % must stand in quotation marks."
+    elif "cannot start any token" in problem:
+        hint = "a value beginning with @ or ` must stand in quotation marks, and tabs do not indent."
+    return Finding(path, line, "", f"the front matter is not valid YAML ({problem}); {hint}", column)
+
+
+def _classic(text: str, path: str) -> FrontMatter:
+    """The header of Python-Markdown's meta extension: `Key: value` lines up to the first blank line."""
+    fields: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    findings: list[Finding] = []
+    key = ""
+    at = 0
+    number = 0
+    while at < len(text):
+        stop = text.find("\n", at)
+        stop = len(text) if stop < 0 else stop
+        line = text[at:stop]
+        number += 1
+        if not line.strip():
+            if fields:
+                at = stop + 1
+                break
+        elif match := _CLASSIC.match(line):
+            key = match["key"].lower()
+            if key in fields:
+                findings.append(Finding(path, number, key, "stands twice. Delete one of the two."))
+            lines.setdefault(key, number)
+            fields.setdefault(key, match["value"].strip())
+        elif key and (match := _CONTINUATION.match(line)):
+            fields[key] = f"{fields[key]}\n{match['value'].strip()}".strip()
+        else:
+            break
+        at = stop + 1
+    if not fields:
+        reason = (
+            'has no front matter. Begin the file with a line ---, then "title: …" and the other fields, '
+            "then a line ---."
+        )
+        raise ContentError([Finding(path, 1, "", reason)])
+    body = text[at:]
+    return FrontMatter(path, fields, lines, body, text.count("\n", 0, at) + 1, classic=True, findings=findings)

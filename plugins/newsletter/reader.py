@@ -1,0 +1,262 @@
+"""Pelican plugin: reads every Markdown file, and stops the build when one cannot be published.
+
+A file's complaints do not stop the reading, so that an editor sees all of them at once; they are gathered in
+the build's context and raised together, before anything is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from pelican import signals
+from pelican.contents import Author, Category, Content, Tag
+from pelican.generators import ArticlesGenerator, Generator
+from pelican.readers import BaseReader, Readers
+from pelican.utils import clean_output_dir, slugify
+
+from newsletter import frontmatter, markdown
+from newsletter.analysis import analysis_of, moment, status, text
+from newsletter.errors import ContentError, Finding, NewsletterError, SettingsError
+from newsletter.frontmatter import FrontMatter
+from newsletter.models import Analysis, Status
+
+EXTENSIONS = ("md", "markdown", "mkd", "mdown")
+# Where the findings of a build lie in Pelican's context.
+FINDINGS = "NEWSLETTER_FINDINGS"
+
+_INTERNAL = re.compile(r'(?:href|src)="\{(?P<kind>filename|static|attach)\}(?P<path>[^"#?]*)')
+# Fields that become something else than an attribute of the article with the text they hold.
+_OWN_FIELDS = {
+    "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
+    "author", "status", "slug", "key_judgements", "image", "image_alt", "weight",
+}  # fmt: skip
+_PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
+
+
+class MarkdownReader(BaseReader):  # type: ignore[misc]  # pelican has no types
+    """Front matter and Markdown to what Pelican's generators expect: HTML and a mapping of metadata.
+
+    The mapping carries the parsed head as "front"; whoever takes it (an article, a page, a briefing) decides
+    which of its fields are needed. A file that cannot be read at all comes back empty, with its findings.
+    """
+
+    file_extensions = ()  # registered in readers_init: a reader that merely is imported must not take over .md
+
+    def read(self, source_path: str) -> tuple[str, dict[str, Any]]:
+        """Read one file. Never raises for its content: complaints are in `metadata["front"].findings`."""
+        shown = os.path.relpath(source_path)
+        try:
+            with open(source_path, "rb") as file:
+                front = frontmatter.parse(frontmatter.decode(file.read(), shown), shown)
+        except ContentError as error:
+            front = FrontMatter(shown, {}, {}, "", 1, findings=list(error.findings))
+            return "", {"front": front}
+        except OSError as error:
+            finding = Finding(shown, 0, "", f"cannot be read: {error.strerror}.")
+            return "", {"front": FrontMatter(shown, {}, {}, "", 1, findings=[finding])}
+        metadata: dict[str, Any] = {key: value for key, value in front.fields.items() if key not in _OWN_FIELDS}
+        metadata["front"] = front
+        return markdown.render(front.body), metadata
+
+
+def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
+    """Turn an article's head into an Analysis and into the metadata that Pelican's own parts expect."""
+    front = metadata.pop("front", None)
+    if front is None:  # written in another format, for another reader
+        return
+    settings = generator.settings
+    pelican_status = front.fields.pop("status") if front.fields.get("status") in ("hidden", "skip") else None
+    analysis = None if front.findings else _analysis(front, settings)
+    if analysis is None:
+        _refuse(generator, metadata, front)
+        return
+    metadata.update(_metadata(analysis, front, settings))
+    if pelican_status:
+        metadata["status"] = pelican_status
+    if front.classic and "slug" not in front.fields:
+        del metadata["slug"]  # Pelican makes it from the title or the file's name, as the site had it
+
+
+def _analysis(front: FrontMatter, settings: dict[str, Any]) -> Analysis | None:
+    source = os.path.relpath(front.path, os.path.relpath(settings["PATH"]))
+    stem = os.path.splitext(os.path.basename(front.path))[0]
+    slug = slugify(stem, regex_subs=settings["SLUG_REGEX_SUBSTITUTIONS"])
+    return analysis_of(front, source, slug, settings["PUBLICATION"].zone)
+
+
+def _metadata(analysis: Analysis, front: FrontMatter, settings: dict[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {
+        "analysis": analysis,
+        "title": analysis.title,
+        "date": analysis.date,
+        "slug": analysis.slug,
+        "status": str(analysis.status),
+    }
+    if analysis.summary:
+        metadata["summary"] = analysis.summary
+    if analysis.updated:
+        metadata["modified"] = analysis.updated
+    if analysis.region:
+        metadata["category"] = _wrapped(Category, analysis.region, settings)
+    if analysis.topics:
+        metadata["tags"] = [_wrapped(Tag, topic, settings) for topic in analysis.topics]
+    if analysis.authors:
+        metadata["authors"] = [_wrapped(Author, author, settings) for author in analysis.authors]
+    if analysis.status is Status.PUBLISHED and "url" not in front.fields and not front.classic:
+        # Pelican works an article's address out anew each time a template asks for it; a stated one it keeps.
+        metadata["url"] = settings["ARTICLE_URL"].format(
+            slug=analysis.slug,
+            date=analysis.date,
+            lang=settings["DEFAULT_LANG"],
+            category=metadata["category"].slug,
+            author=metadata["authors"][0].slug if analysis.authors else "",
+        )
+    return metadata
+
+
+def _wrapped(kind: type[Any], name: str, settings: dict[str, Any]) -> Any:
+    """Pelican's Category, Tag or Author of that name; one object each, for their slug is slow to make."""
+    known = settings.setdefault("NEWSLETTER_TAXONOMY", {})
+    key = (kind, name)
+    if key not in known:
+        known[key] = kind(name, settings)
+    return known[key]
+
+
+def _page(generator: Generator, metadata: dict[str, Any]) -> None:
+    """A page needs a title; the rest is Pelican's."""
+    front = metadata.pop("front", None)
+    if front is None:
+        return
+    metadata["title"] = text(front, "title")
+    if not metadata["title"]:
+        front.complain("title", "is missing. Add a line such as title: About us")
+    if summary := text(front, "summary"):
+        metadata["summary"] = summary
+    if slug := front.fields.get("slug"):
+        metadata["slug"] = slug
+    zone = generator.settings["PUBLICATION"].zone
+    for key, field in (("date", "date"), ("modified", "updated")):
+        if value := moment(front, field, zone):
+            metadata[key] = value
+    value = front.fields.get("status", "")
+    metadata["status"] = value if value in _PELICAN_STATUSES else str(status(front))
+    if front.findings:
+        _refuse(generator, metadata, front)
+
+
+def complain(generator: Generator, front: FrontMatter, findings: Sequence[Finding] = ()) -> None:
+    """Note the findings of a file (its head's, if none are given); the build will stop before it writes."""
+    generator.context.setdefault(FINDINGS, []).extend(findings or front.findings)
+
+
+def _refuse(generator: Generator, metadata: dict[str, Any], front: FrontMatter) -> None:
+    complain(generator, front)
+    metadata["status"] = "skip"  # Pelican's own word for: read no further
+
+
+def check(generators: Iterable[Generator]) -> None:
+    """Before anything is written: links to files that are not there, two pieces at one address; then stop."""
+    generators = list(generators)
+    context = generators[0].context
+    findings: list[Finding] = context.pop(FINDINGS, [])
+    written: dict[str, Content] = {}
+    for generator in generators:
+        for name in ("articles", "hidden_articles", "translations", "pages", "hidden_pages", "briefings"):
+            for content in getattr(generator, name, ()):
+                findings.extend(_broken_links(content, context))
+                first = written.setdefault(content.url, content)
+                if first is not content:
+                    reason = (
+                        f"has the same address as {os.path.relpath(first.source_path)} ({content.url}). "
+                        "Give one of the two another slug."
+                    )
+                    findings.append(Finding(os.path.relpath(content.source_path), 1, "slug", reason))
+    if findings:
+        raise ContentError(sorted(findings, key=lambda finding: (finding.path, finding.line, finding.field)))
+    _clean(generators[0].settings)
+
+
+def _broken_links(content: Content, context: dict[str, Any]) -> Iterable[Finding]:
+    html = content._content or ""
+    if "{" not in html:
+        return
+    for match in _INTERNAL.finditer(html):
+        kind, path = match["kind"], unquote(match["path"])
+        place = path.lstrip("/") if path.startswith("/") else os.path.normpath(f"{content.relative_dir}/{path}")
+        target = context["generated_content" if kind == "filename" else "static_content"].get(place)
+        if kind != "filename":
+            exists = os.path.isfile(os.path.join(content.settings["PATH"], place))
+        else:
+            exists = target is not None or place in context["static_content"]
+        if not exists:
+            reason = f"links to {{{kind}}}{path}, and there is no such file below content/."
+        elif getattr(target, "status", "published") == "draft" and content.status != "draft":
+            reason = f"links to {{{kind}}}{path}, which is a draft or dated in the future: readers would find nothing."
+        else:
+            continue
+        yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
+
+
+def _line_of(content: Content, words: str) -> int:
+    with open(content.source_path, encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if words in line or unquote(words) in line:
+                return number
+    return 0
+
+
+class _WithoutTraceback(logging.Filter):
+    """Pelican logs whatever stops a build with its traceback; what an editor can mend needs none."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Let every record through, and take the traceback from those that are about our own errors."""
+        if record.exc_info and isinstance(record.exc_info[1], NewsletterError):
+            record.exc_info = None
+        return True
+
+
+def _register_readers(readers: Readers) -> None:
+    for extension in EXTENSIONS:
+        readers.reader_classes[extension] = MarkdownReader
+
+
+def _claim_markdown(generator: Generator) -> None:
+    """Pelican would warn of each Markdown file that its own reader, absent here, does not read it."""
+    for extension in EXTENSIONS:
+        generator.readers.disabled_readers.pop(extension, None)
+
+
+def _begin(pelican: Any) -> None:
+    """Before a build: every plugin is there, and the old site stays until the new content is known to be good."""
+    settings = pelican.settings
+    # Pelican goes on, and exits 0, when a plugin cannot be imported or registered (its issue #3172).
+    if missing := [name for name in settings.get("PLUGINS_REQUIRED", ()) if name not in settings["PLUGINS"]]:
+        raise SettingsError(f"pelicanconf.py: PLUGINS: {', '.join(missing)} could not be loaded; see the lines above.")
+    if not os.path.isdir(os.path.join(settings["PATH"], settings["ARTICLE_PATHS"][0])):
+        settings["ARTICLE_PATHS"] = [""]  # a site that has just moved in keeps its pieces where they were
+        settings["ARTICLE_EXCLUDES"] = [*settings["PAGE_PATHS"], "briefings"]
+    # Pelican would empty the output folder before it has read a single file.
+    settings["NEWSLETTER_CLEAN"] = pelican.delete_outputdir
+    pelican.delete_outputdir = False
+
+
+def _clean(settings: dict[str, Any]) -> None:
+    output, content = os.path.realpath(settings["OUTPUT_PATH"]), os.path.realpath(settings["PATH"])
+    if settings.get("NEWSLETTER_CLEAN") and os.path.commonpath([output, content]) != output:
+        clean_output_dir(output, settings["OUTPUT_RETENTION"])
+
+
+def register() -> None:
+    """Called by Pelican."""
+    logging.getLogger("pelican").addFilter(_WithoutTraceback())
+    signals.initialized.connect(_begin)
+    signals.readers_init.connect(_register_readers)
+    signals.generator_init.connect(_claim_markdown)
+    signals.article_generator_context.connect(_article)
+    signals.page_generator_context.connect(_page)
