@@ -1,0 +1,100 @@
+# Monthly Briefing. `make` publishes the latest month on this machine; `make help` lists the rest.
+# Needs Python 3.11 or later and make; everything else is installed into .venv from the hash-pinned lists.
+
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NEWSLETTER := $(BIN)/newsletter
+# The month to package and mail: the latest there is a briefing for, unless you say MONTH=2020-09.
+MONTH ?= $(lastword $(sort $(notdir $(basename $(wildcard content/briefings/*.md)))))
+PORT ?= 8000
+# With an endpoint of your own in the environment that one is used; otherwise a local SES is started for the
+# while. `make` never reaches AWS: for that there is `newsletter send`.
+ifdef AWS_ENDPOINT_URL_SESV2
+LOCALLY :=
+else
+LOCALLY := $(NEWSLETTER) local-ses --
+endif
+
+.DEFAULT_GOAL := all
+.PHONY: all help setup html briefing send serve check test test-long lint bench lock clean distclean
+
+all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
+	@echo
+	@echo "Open it:  make serve   then   http://127.0.0.1:$(PORT)/          the site"
+	@echo "                              http://127.0.0.1:$(PORT)/mailbox/  every mail, as it arrived"
+
+help: ## Print this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(VENV)/run.stamp ## Make .venv with what the system needs
+
+html: $(VENV)/run.stamp ## Build the site, the feed and the briefings' packages
+	@$(NEWSLETTER) build
+
+briefing: $(VENV)/run.stamp ## Package one month: make briefing MONTH=2020-10
+	@$(NEWSLETTER) briefing $(MONTH)
+
+send: $(VENV)/run.stamp ## Mail the packaged month through the local SES (sample subscribers, if there are none)
+	@$(NEWSLETTER) subscribers import --if-empty samples/subscribers.csv
+	@$(LOCALLY) $(NEWSLETTER) send $(MONTH)
+
+serve: $(VENV)/run.stamp ## Site, mailbox and local SES at one address: http://127.0.0.1:8000/
+	@$(NEWSLETTER) serve --port $(PORT)
+
+check: $(VENV)/run.stamp ## Say what is wrong with the content, and where; write nothing
+	@$(NEWSLETTER) check
+
+test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
+	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q
+
+test-long: $(VENV)/dev.stamp chromium ## Run the longer proofs as well
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
+
+lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+
+bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses beside Hugo's, in one run
+	@$(BIN)/python tests/bench/build.py
+
+lock: ## Write the hash-pinned requirement lists anew (needs uv)
+	@requirements/lock.sh
+
+clean: ## Delete what was built; subscribers, ledger and mailbox stay
+	@rm -rf output build/briefings .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+distclean: clean ## Delete the local state and .venv too: as after cloning
+	@rm -rf var .venv build plugins/*.egg-info
+
+# -- what the targets stand on
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
+	  else echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; }
+
+$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+	@echo "setup       installing what requirements/run.txt pins (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
+	@echo "setup       installing what requirements/dev.txt pins (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "setup       installing chromium with apt-get (once)"; \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	else echo "The tests open the pages in Chromium. Install it: sudo apt-get install chromium"; exit 1; fi

@@ -1,0 +1,41 @@
+"""Email addresses: which can be mailed, and when two of them are the same person's.
+
+The address is kept as typed (its domain in ASCII); the key decides sameness. Dots and +tags are left alone:
+what they mean is the business of whoever runs the mailbox.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from email_validator import EmailNotValidError, validate_email
+
+from newsletter.errors import AddressError
+
+_LONGEST_LOCAL = 64  # RFC 5321 section 4.5.3.1.1
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`text` is what mail is sent to, `key` what must be unique: all of it in small letters."""
+
+    text: str
+    key: str
+
+
+def parse(text: str) -> Address:
+    """Check an address by RFC 5322 and by what SES can mail. Raises AddressError with the reason.
+
+    SES has no SMTPUTF8 (AWS, SES developer guide, "Email format": the local part must be ASCII), so a local
+    part with other letters is refused; a domain with them is mailed in its ASCII form (IDNA).
+    """
+    stripped = text.strip()
+    try:
+        valid = validate_email(stripped, check_deliverability=False, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise AddressError(str(error)) from None
+    local, _, domain = valid.ascii_email.rpartition("@")
+    if len(local) > _LONGEST_LOCAL:
+        raise AddressError(f"The part before the @-sign is longer than {_LONGEST_LOCAL} characters.")
+    # Both parts are ASCII here, so lower() is one to one; on other letters it is not ('İ' becomes two).
+    return Address(f"{local}@{domain}", f"{local.lower()}@{domain.lower()}")

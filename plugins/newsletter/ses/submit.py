@@ -1,0 +1,210 @@
+"""Mail out through SES v2, by boto3: a stored template, then SendBulkEmail for up to fifty at a time.
+
+One call is one POST. boto3's own retries would mail the same fifty again when an answer is lost (its default
+makes three POSTs), and SES has no key to tell a repetition from a new mail; so the client makes one attempt,
+and whoever calls decides what an answer means:
+
+    an error of SES's own, or no connection      -> Refused (nothing was accepted)
+    anything after the request may have arrived  -> Ambiguous
+    an answer                                    -> one EntryResult for each entry
+
+Sources: API reference of SendBulkEmail, CreateEmailTemplate and GetAccount (docs.aws.amazon.com/ses/latest/
+APIReference-V2); boto3 guide, "Retries".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from newsletter.errors import Ambiguous, Refused, SesError, SettingsError, Throttled
+from newsletter.models import Package
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+# SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
+LARGEST_BATCH = 50
+_CONNECT_SECONDS, _READ_SECONDS = 5, 60
+_THROTTLES = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One recipient of a call: where to, what fills the placeholders, the headers and tags of its own."""
+
+    to: str
+    data: Mapping[str, str]
+    headers: Mapping[str, str]
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class EntryResult:
+    """SES's word on one entry: its status ("SUCCESS" is the good one), the message id or the error."""
+
+    status: str
+    message_id: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """What the account may do: recipients per second and per 24 hours (-1 is without limit), used of those."""
+
+    per_second: float
+    per_day: float
+    used: float
+    enabled: bool
+    production: bool
+
+    @property
+    def batch(self) -> int:
+        """The largest call the account can take."""
+        return max(1, min(LARGEST_BATCH, int(self.per_second)))
+
+    @property
+    def left_today(self) -> float:
+        """How many recipients may still be mailed in these 24 hours."""
+        return float("inf") if self.per_day < 0 else max(0.0, self.per_day - self.used)
+
+
+class Ses:
+    """The operations the sender needs. Region, credentials and endpoint are boto3's own settings."""
+
+    def __init__(self, configuration_set: str = "") -> None:
+        """Raises SettingsError where boto3 has no region. `configuration_set` is whose events are wanted."""
+        import boto3  # noqa: PLC0415 - half a second that a command without mail need not pay
+        from botocore.config import Config  # noqa: PLC0415
+        from botocore.exceptions import NoRegionError  # noqa: PLC0415
+
+        config = Config(
+            retries={"total_max_attempts": 1, "mode": "standard"},
+            connect_timeout=_CONNECT_SECONDS,
+            read_timeout=_READ_SECONDS,
+            user_agent_extra="monthly-briefing",
+        )
+        try:
+            self._client: SESV2Client = boto3.client("sesv2", config=config)
+        except NoRegionError:
+            raise SettingsError(
+                "AWS_REGION: not set. Name the region SES is used in (AWS_REGION=eu-west-1), or try everything "
+                "without AWS: newsletter local-ses -- newsletter send YYYY-MM"
+            ) from None
+        self._configuration_set = configuration_set
+
+    @property
+    def endpoint(self) -> str:
+        """The address the mails go to, for people to see."""
+        return str(self._client.meta.endpoint_url)
+
+    def quota(self) -> Quota:
+        """Ask GetAccount. Raises SesError."""
+        answer = self._call(self._client.get_account)
+        quota = answer.get("SendQuota", {})
+        return Quota(
+            per_second=float(quota.get("MaxSendRate", 1.0)),
+            per_day=float(quota.get("Max24HourSend", 200.0)),
+            used=float(quota.get("SentLast24Hours", 0.0)),
+            enabled=bool(answer.get("SendingEnabled", True)),
+            production=bool(answer.get("ProductionAccessEnabled", True)),
+        )
+
+    def store_template(self, name: str, package: Package) -> None:
+        """Store what is mailed under `name`; a template of that name with other content is a SesError."""
+        content = {"Subject": package.subject, "Html": package.html, "Text": package.text}
+        try:
+            self._call(self._client.create_email_template, TemplateName=name, TemplateContent=content)
+        except Refused as refusal:
+            if refusal.code != "AlreadyExistsException":
+                raise
+            stored = self._call(self._client.get_email_template, TemplateName=name)["TemplateContent"]
+            if stored != content:
+                raise SesError(
+                    f"The template {name} is in SES with other content than this briefing's. "
+                    "Delete it there if nothing is being sent with it."
+                ) from None
+
+    def submit(
+        self, template: str, package: Package, entries: Sequence[Entry], tags: Mapping[str, str]
+    ) -> list[EntryResult]:
+        """Ask SES, once, to mail `template` to each entry. One result for each entry, in their order.
+
+        Raises Refused (Throttled) when nothing was accepted, Ambiguous when that cannot be known.
+        """
+        defaults = dict.fromkeys(package.placeholders, "")
+        request: dict[str, Any] = {
+            "FromEmailAddress": package.sender,
+            "ReplyToAddresses": [package.reply_to],
+            "DefaultEmailTags": _pairs(tags),
+            "DefaultContent": {
+                "Template": {
+                    "TemplateName": template,
+                    "TemplateData": json.dumps(defaults),
+                    "Headers": _pairs(package.headers),
+                }
+            },
+            "BulkEmailEntries": [
+                {
+                    "Destination": {"ToAddresses": [entry.to]},
+                    "ReplacementTags": _pairs(entry.tags),
+                    "ReplacementEmailContent": {
+                        "ReplacementTemplate": {"ReplacementTemplateData": json.dumps(dict(entry.data))}
+                    },
+                    "ReplacementHeaders": _pairs(entry.headers),
+                }
+                for entry in entries
+            ],
+        }
+        if self._configuration_set:
+            request["ConfigurationSetName"] = self._configuration_set
+        answer = self._call(self._client.send_bulk_email, **request)
+        # A broken body with status 200 raises nothing in botocore: it comes out as no results.
+        results = answer.get("BulkEmailEntryResults", [])
+        if len(results) != len(entries):
+            raise Ambiguous(f"SES answered with {len(results)} results for {len(entries)} mails.")
+        return [
+            EntryResult(str(result.get("Status", "")), str(result.get("MessageId", "")), str(result.get("Error", "")))
+            for result in results
+        ]
+
+    @staticmethod
+    def _call(operation: Any, **parameters: Any) -> dict[str, Any]:
+        """Make a call and say in our words how it failed."""
+        from botocore import exceptions as boto  # noqa: PLC0415
+
+        try:
+            answer: dict[str, Any] = operation(**parameters)
+        except boto.ClientError as error:
+            raise _refusal(error) from error
+        except (
+            boto.NoCredentialsError,
+            boto.PartialCredentialsError,
+            boto.CredentialRetrievalError,
+            boto.TokenRetrievalError,
+            boto.EndpointConnectionError,
+            boto.ConnectTimeoutError,
+            boto.ProxyConnectionError,
+            boto.ParamValidationError,
+        ) as error:
+            raise Refused(type(error).__name__, str(error)) from error
+        except boto.BotoCoreError as error:
+            raise Ambiguous(f"{type(error).__name__}: {error}") from error
+        return answer
+
+
+def _refusal(error: Any) -> SesError:
+    """A ClientError in our words: only an error that SES itself put into words says that nothing was accepted."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    message = str(error.response.get("Error", {}).get("Message", ""))
+    # botocore gives an answer without an error name the bare status as its code: not SES's own words.
+    if not 400 <= status < 500 or not code or code == str(status):
+        return Ambiguous(f"HTTP {status} {code}: {message}".strip())
+    return (Throttled if code in _THROTTLES else Refused)(code, message)
+
+
+def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Name": name, "Value": value} for name, value in mapping.items()]

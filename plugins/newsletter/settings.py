@@ -1,0 +1,77 @@
+"""The environment: the only reader of os.environ.
+
+What belongs to AWS (region, credentials, AWS_ENDPOINT_URL_SESV2, AWS_ENDPOINT_URL_SQS) is not here: boto3 reads
+that itself. What belongs to the publication is in publication.toml.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from newsletter.errors import SettingsError
+
+STATE = Path("var")
+_KEY_FILE = STATE / "secret.key"
+_SHORTEST_KEY = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What differs from one installation to the next.
+
+    `store_url` names the database ("sqlite:///var/newsletter.db"). `secret_keys` sign the links in mails,
+    the newest first; older ones still verify. `configuration_set` is the SES configuration set whose events
+    tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in, "" for none.
+    """
+
+    store_url: str
+    secret_keys: tuple[bytes, ...]
+    configuration_set: str = ""
+    events_queue_url: str = ""
+
+    @classmethod
+    def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET and EVENTS_QUEUE_URL.
+
+        SECRET_KEY holds one key or several with commas between, newest first; without it one is made and kept
+        in var/secret.key. Raises SettingsError.
+        """
+        env = os.environ if environment is None else environment
+        return cls(
+            store_url=env.get("STORE_URL") or f"sqlite:///{STATE / 'newsletter.db'}",
+            secret_keys=_keys(env.get("SECRET_KEY", "")) or (_own_key(_KEY_FILE),),
+            configuration_set=env.get("SES_CONFIGURATION_SET", ""),
+            events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
+        )
+
+
+def _keys(text: str) -> tuple[bytes, ...]:
+    keys = tuple(key.strip().encode() for key in text.split(",") if key.strip())
+    if any(len(key) < _SHORTEST_KEY for key in keys):
+        raise SettingsError(
+            f"SECRET_KEY: each key must have at least {_SHORTEST_KEY} characters. "
+            "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return keys
+
+
+def _own_key(path: Path) -> bytes:
+    """The key of this installation, made on first use. Links in mails already out are void without it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        key = path.read_bytes().strip()
+        if len(key) < _SHORTEST_KEY:
+            raise SettingsError(f"{path}: is too short to be a key. Restore it from a backup.") from None
+        return key
+    with os.fdopen(descriptor, "wb") as file:
+        key = secrets.token_urlsafe(32).encode()
+        file.write(key + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    return key

@@ -1,0 +1,162 @@
+"""The site half as one call: Pelican run in this process, with its log turned into our errors.
+
+`pelican content --fatal errors` does the same by Pelican's own hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from newsletter.errors import NewsletterError, SettingsError
+
+CONFIGURATION = "pelicanconf.py"
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What a build read and wrote. `packages` are the folders of the briefings, `seconds` the time it took."""
+
+    analyses: int
+    drafts: int
+    pages: int
+    briefings: tuple[str, ...]
+    packages: tuple[Path, ...]
+    output: Path
+    seconds: float
+
+
+def build(content: str | None = None, output: str | None = None) -> Built:
+    """Build site, feed and every briefing's package. Raises ContentError with all that is wrong."""
+    start = time.monotonic()
+    with _quiet() as log:
+        pelican = _pelican({"PATH": content, "OUTPUT_PATH": output})
+        generators = _catch(pelican)
+        pelican.run()
+        log.raise_errors()
+    return _built(generators, pelican.settings, start)
+
+
+def check(content: str | None = None) -> Built:
+    """Read everything as a build does, and write nothing. Raises ContentError with all that is wrong."""
+    start = time.monotonic()
+    with _quiet() as log:
+        pelican = _pelican({"PATH": content})
+        generators = _read(pelican)
+        log.raise_errors()
+    return _built(generators, pelican.settings, start)
+
+
+def briefing(month: str) -> tuple[Path, Any]:
+    """Write the package of one month alone; answers with its folder and the Package. Raises ContentError."""
+    with _quiet() as log:
+        pelican = _pelican({})
+        generators = _read(pelican)
+        log.raise_errors()
+        from newsletter.briefing import BriefingGenerator, write_packages  # noqa: PLC0415 - pelican is slow to load
+
+        (generator,) = (g for g in generators if isinstance(g, BriefingGenerator))
+        folders = write_packages(generator, [month])
+        if not folders:
+            have = ", ".join(sorted(package.month for package in generator.packages)) or "none"
+            raise SettingsError(
+                f"There is no published briefing for {month}: write content/briefings/{month}.md. There are: {have}."
+            )
+        return folders[0], next(package for package in generator.packages if package.month == month)
+
+
+def _pelican(overrides: dict[str, Any]) -> Any:
+    from pelican import Pelican  # noqa: PLC0415
+    from pelican.settings import read_settings  # noqa: PLC0415
+
+    if not Path(CONFIGURATION).is_file():
+        raise SettingsError(f"{CONFIGURATION}: not found. Run the command in the project's folder.")
+    stated = {key: value for key, value in overrides.items() if value is not None}
+    return Pelican(read_settings(CONFIGURATION, override=stated))
+
+
+def _catch(pelican: Any) -> list[Any]:
+    """The generators of the coming run, which Pelican keeps to itself: filled when they have read everything."""
+    from pelican import signals  # noqa: PLC0415
+
+    caught: list[Any] = []
+
+    def keep(generators: Sequence[Any]) -> None:
+        caught.extend(generators)
+
+    pelican.keep = keep  # the signal holds it weakly
+    signals.all_generators_finalized.connect(keep)
+    return caught
+
+
+def _read(pelican: Any) -> list[Any]:
+    """The first half of Pelican.run(): read everything, let every plugin have its say, write nothing."""
+    from pelican import signals  # noqa: PLC0415
+
+    settings = pelican.settings
+    settings["NEWSLETTER_CLEAN"] = False
+    context = settings.copy()
+    context.update(generated_content={}, static_links=set(), static_content={}, localsiteurl=settings["SITEURL"])
+    generators = [
+        kind(context=context, settings=settings, path=pelican.path, theme=pelican.theme, output_path=pelican.output_path)
+        for kind in pelican._get_generator_classes()
+    ]
+    for generator in generators:
+        if hasattr(generator, "generate_context"):
+            generator.generate_context()
+    signals.all_generators_finalized.send(generators)
+    return generators
+
+
+def _built(generators: Sequence[Any], settings: dict[str, Any], start: float) -> Built:
+    context = generators[0].context
+    months = tuple(page.month for page in context["briefings"])
+    return Built(
+        analyses=len(context["articles"]),
+        drafts=len(context["drafts"]),
+        pages=len(context["pages"]),
+        briefings=months,
+        packages=tuple(Path(settings["BRIEFING_PACKAGES"]) / month for month in months),
+        output=Path(settings["OUTPUT_PATH"]),
+        seconds=time.monotonic() - start,
+    )
+
+
+class _Log(logging.Handler):
+    """Keeps what Pelican complains of: it goes on after an error, and exits 0."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+    def raise_errors(self) -> None:
+        """Raise what was logged as an error since the beginning; warnings are no errors."""
+        errors = [record.getMessage() for record in self.records if record.levelno >= logging.ERROR]
+        if errors:
+            raise NewsletterError("\n".join(errors))
+
+
+@contextmanager
+def _quiet() -> Iterator[_Log]:
+    """Pelican's log, caught, and its closing sentence left out; the command line says it in its own words."""
+    from pelican.log import console  # noqa: PLC0415
+
+    log = _Log()
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [log]
+    was_quiet, console.quiet = console.quiet, True
+    try:
+        yield log
+    finally:
+        root.handlers[:] = before
+        console.quiet = was_quiet

@@ -1,0 +1,164 @@
+"""Where subscribers and sends are kept: what every store promises, and how one is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from newsletter.address import Address
+from newsletter.errors import SettingsError
+from newsletter.models import Package
+from newsletter.states import State
+
+
+class Subscription(StrEnum):
+    """Whether a subscriber wants the briefing. Only the confirmed are mailed."""
+
+    PENDING = "pending"
+    CONFIRMED = "confirmed"
+    UNSUBSCRIBED = "unsubscribed"
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriber:
+    """One line of a list to import: an address, what it said, and where from. Moments are ISO 8601 texts."""
+
+    address: Address
+    subscription: Subscription
+    name: str = ""
+    subscribed_at: str = ""
+    confirmed_at: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipient:
+    """One frozen recipient in a claim. `public_id` (16 bytes) is what its tokens carry."""
+
+    number: int
+    address: str
+    public_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Recipients taken for one call of SES: durably, so that no other call can have them.
+
+    `attempt` is the call's own id (32 hex digits); it goes into the mails' tags, so that SES's events can be
+    matched with it.
+    """
+
+    briefing: str
+    attempt: str
+    recipients: tuple[Recipient, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one call did for one recipient; `evidence` is SES's message id or its words of refusal."""
+
+    number: int
+    state: State
+    evidence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """A briefing's recipients by state, and how many subscribers were left out by reason."""
+
+    states: Mapping[State, int]
+    exclusions: Mapping[str, int]
+
+    @property
+    def recipients(self) -> int:
+        """How many recipients were frozen."""
+        return sum(self.states.values())
+
+    def of(self, *states: State) -> int:
+        """How many are in any of these states."""
+        return sum(self.states.get(state, 0) for state in states)
+
+
+class Store(Protocol):
+    """The promises every store keeps; tests/store_contract.py holds each one to them.
+
+    Every method that changes something is one transaction, durable when it returns. Texts come back as they
+    went in; moments are aware datetimes. A store that cannot be reached or is too new raises StoreError.
+    """
+
+    def import_subscribers(self, subscribers: Iterable[Subscriber]) -> ImportCounts:
+        """Add the new and note the withdrawn. An import never raises a status: whoever is unsubscribed or
+        suppressed here stays so, and a confirmed one whom the list has unsubscribed becomes unsubscribed.
+        """
+        ...
+
+    def suppress(self, key: str, reason: str, at: datetime, evidence: str) -> None:
+        """Never mail this address key again, whatever its subscription; the first reason stays."""
+        ...
+
+    def subscription_counts(self) -> Mapping[Subscription, int]:
+        """How many subscribers there are of each kind."""
+        ...
+
+    def freeze(self, package: Package, at: datetime) -> bool:
+        """Fix what is mailed and to whom: the package, every confirmed and unsuppressed subscriber as a
+        pending recipient, every other one as an exclusion with its reason. False if that was done before.
+        """
+        ...
+
+    def frozen(self, briefing: str) -> Package | None:
+        """The package that was frozen for this briefing, or None."""
+        ...
+
+    def hold_orphans(self, briefing: str, at: datetime) -> int:
+        """Put in doubt what a sender that died had claimed. Only whoever holds `sending` may call it."""
+        ...
+
+    def claim(self, briefing: str, limit: int, attempt: str, at: datetime) -> Claim | None:
+        """Take up to `limit` pending recipients for one call; those who have unsubscribed or been suppressed
+        since the freeze become skipped instead. None when nobody is pending.
+        """
+        ...
+
+    def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """Write down what a claim's call did. Only recipients of that claim can change, and only by a step of
+        the table in states.py.
+        """
+        ...
+
+    def counts(self, briefing: str) -> Counts:
+        """The recipients by state and the exclusions by reason."""
+        ...
+
+    def sending(self, briefing: str) -> AbstractContextManager[None]:
+        """Hold the right to send this briefing on this machine. StoreError if another process has it."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the database."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCounts:
+    """What an import did: `added`, `withdrawn` (confirmed here, unsubscribed there), `known` (unchanged)."""
+
+    added: int
+    withdrawn: int
+    known: int
+
+
+def open_store(url: str) -> Store:
+    """Open the store that a URL names: sqlite:///path. Raises SettingsError for another scheme, StoreError."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
+        from newsletter.store.sqlite import SqliteStore  # noqa: PLC0415 - a store pays only for itself
+
+        return SqliteStore(rest[1:])
+    raise SettingsError(f"STORE_URL: {url!r} is no store this program knows. Write sqlite:///var/newsletter.db.")
+
+

@@ -1,0 +1,263 @@
+"""The store in one SQLite file: enough for a laptop or one small server.
+
+Durability first (sqlite.org/pragma.html#pragma_synchronous): a claim that was committed must survive a power
+cut, or its mails would go out twice. WAL is used only where the reset bug of 3.7.0 to 3.51.2 is mended
+(sqlite.org/wal.html#walresetbug); elsewhere the rollback journal, with EXTRA. Every transaction that writes
+begins IMMEDIATE: one that begins as a reader and then writes fails at once when another has written, timeout
+or not.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from newsletter.errors import StoreError
+from newsletter.models import Package
+from newsletter.states import STEPS, State
+from newsletter.store import Claim, Counts, ImportCounts, Outcome, Recipient, Subscriber, Subscription
+
+_VERSION = 1
+_WAL_IS_SOUND = (3, 51, 3)
+# How long one writer waits for another, in seconds; no transaction here takes a tenth of it.
+_PATIENCE = 30.0
+# A hundred thousand rows a transaction: an import that is cut off loses no more, and holds nobody up longer.
+_IMPORT_STEP = 100_000
+
+
+class SqliteStore:
+    """Keeps the promises of `Store` in a file. One object serves one thread."""
+
+    def __init__(self, path: str) -> None:
+        """Open, and make or move forward, the database at `path`. Raises StoreError."""
+        self.path = Path(path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.execute("PRAGMA secure_delete = ON")
+            wal = sqlite3.sqlite_version_info >= _WAL_IS_SOUND
+            self._db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
+            self._prepare()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path}: cannot be opened as the database: {error}.") from error
+
+    def _prepare(self) -> None:
+        with self._writing():
+            (version,) = self._db.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise StoreError(
+                    f"{self.path}: was written by a newer version of this program (schema {version}, "
+                    f"this one knows {_VERSION}). Update the program."
+                )
+            if version == 0:
+                for statement in files("newsletter.store").joinpath("schema.sql").read_text().split(";\n"):
+                    self._db.execute(statement)
+                self._db.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._db.close()
+
+    # -- subscribers
+
+    def import_subscribers(self, subscribers: Iterable[Subscriber]) -> ImportCounts:
+        """See Store. Commits every hundred thousand rows: running it again goes on where it was cut off."""
+        added = withdrawn = known = 0
+        rows = iter(subscribers)
+        more = True
+        while more:
+            with self._writing() as db:
+                more = False
+                for count, subscriber in enumerate(rows, start=1):
+                    done = db.execute(_ADD, _row(subscriber)).rowcount
+                    if done:
+                        added += 1
+                    elif subscriber.subscription is Subscription.UNSUBSCRIBED:
+                        changed = db.execute(_WITHDRAW, (subscriber.address.key,)).rowcount
+                        withdrawn += changed
+                        known += 1 - changed
+                    else:
+                        known += 1
+                    if count == _IMPORT_STEP:
+                        more = True
+                        break
+        return ImportCounts(added, withdrawn, known)
+
+    def suppress(self, key: str, reason: str, at: datetime, evidence: str) -> None:
+        """See Store."""
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)", (key, reason, _iso(at), evidence))
+
+    def subscription_counts(self) -> Mapping[Subscription, int]:
+        """See Store."""
+        rows = self._db.execute("SELECT subscription, count(*) FROM subscriber GROUP BY subscription")
+        return {Subscription(kind): count for kind, count in rows}
+
+    # -- a send
+
+    def freeze(self, package: Package, at: datetime) -> bool:
+        """See Store."""
+        with self._writing() as db:
+            if self.frozen(package.month):
+                return False
+            document = json.dumps(asdict(package), ensure_ascii=False, sort_keys=True)
+            db.execute(
+                "INSERT INTO send VALUES (?, ?, ?, ?)", (package.month, package.content_hash, document, _iso(at))
+            )
+            db.execute(_FREEZE, {"briefing": package.month, "at": _iso(at)})
+            db.execute(_EXCLUDE, {"briefing": package.month})
+        return True
+
+    def frozen(self, briefing: str) -> Package | None:
+        """See Store."""
+        row = self._db.execute("SELECT package FROM send WHERE briefing = ?", (briefing,)).fetchone()
+        if row is None:
+            return None
+        document = json.loads(row[0])
+        known = {field.name for field in fields(Package)}
+        document = {key: value for key, value in document.items() if key in known}
+        document["placeholders"] = tuple(document["placeholders"])
+        document["items"] = tuple(document["items"])
+        return Package(**document)
+
+    def hold_orphans(self, briefing: str, at: datetime) -> int:
+        """See Store."""
+        with self._writing() as db:
+            return db.execute(_HOLD, (_iso(at), briefing)).rowcount
+
+    def claim(self, briefing: str, limit: int, attempt: str, at: datetime) -> Claim | None:
+        """See Store."""
+        taken: list[Recipient] = []
+        with self._writing() as db:
+            while not taken:
+                rows = db.execute(_NEXT, (briefing, limit)).fetchall()
+                if not rows:
+                    return None
+                for number, address, public_id, reason in rows:
+                    if reason:
+                        db.execute(_SKIP, (reason, _iso(at), briefing, number))
+                    else:
+                        taken.append(Recipient(number, address, public_id))
+            db.executemany(_CLAIM, [(attempt, _iso(at), briefing, recipient.number) for recipient in taken])
+        return Claim(briefing, attempt, tuple(taken))
+
+    def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
+        with self._writing() as db:
+            for outcome in outcomes:
+                befores = [before for before in STEPS if outcome.state in STEPS[before]]
+                marks = ", ".join("?" * len(befores))
+                changed = db.execute(
+                    "UPDATE recipient SET state = ?, evidence = ?, changed_at = ?"  # noqa: S608 - only marks
+                    f" WHERE briefing = ? AND number = ? AND attempt = ? AND state IN ({marks})",
+                    (outcome.state, outcome.evidence, _iso(at), claim.briefing, outcome.number, claim.attempt, *befores),
+                ).rowcount
+                if changed != 1:
+                    raise StoreError(
+                        f"{self.path}: recipient {outcome.number} of {claim.briefing} cannot become "
+                        f"{outcome.state} by attempt {claim.attempt}: it is not claimed by it."
+                    )
+
+    def counts(self, briefing: str) -> Counts:
+        """See Store."""
+        states = self._db.execute("SELECT state, count(*) FROM recipient WHERE briefing = ? GROUP BY state", (briefing,))
+        reasons = self._db.execute(
+            "SELECT reason, count(*) FROM exclusion WHERE briefing = ? GROUP BY reason ORDER BY reason", (briefing,)
+        )
+        return Counts({State(state): count for state, count in states}, dict(reasons.fetchall()))
+
+    @contextmanager
+    def sending(self, briefing: str) -> Iterator[None]:
+        """See Store. The lock is the operating system's, so it goes with the process that dies."""
+        path = self.path.with_name(f"{self.path.name}.{briefing}.lock")
+        with path.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"{briefing}: another process is sending it now. Wait for it, or stop it; "
+                    f"`newsletter status {briefing}` shows how far it is."
+                ) from None
+            yield
+
+
+def _row(subscriber: Subscriber) -> tuple[object, ...]:
+    return (
+        secrets.token_bytes(16),
+        subscriber.address.text,
+        subscriber.address.key,
+        str(subscriber.subscription),
+        subscriber.name,
+        subscriber.subscribed_at,
+        subscriber.confirmed_at,
+        subscriber.source,
+    )
+
+
+def _iso(at: datetime) -> str:
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+_ADD = """
+INSERT INTO subscriber (public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address_key) DO NOTHING
+"""
+_WITHDRAW = """
+UPDATE subscriber SET subscription = 'unsubscribed' WHERE address_key = ? AND subscription != 'unsubscribed'
+"""
+# Why a subscriber must not be mailed, or NULL. Every way to a mail goes through this one expression.
+_REASON = """
+CASE WHEN suppression.address_key IS NOT NULL THEN 'suppressed: ' || suppression.reason
+     WHEN subscriber.id IS NULL THEN 'erased'
+     WHEN subscriber.subscription != 'confirmed' THEN subscriber.subscription END
+"""
+_FREEZE = f"""
+INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
+SELECT :briefing, row_number() OVER (ORDER BY subscriber.id), subscriber.id, public_id, address,
+       subscriber.address_key, :at
+FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {_REASON} IS NULL
+"""  # noqa: S608 - put together from constants
+_EXCLUDE = f"""
+INSERT INTO exclusion (briefing, subscriber, reason)
+SELECT :briefing, subscriber.id, {_REASON}
+FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {_REASON} IS NOT NULL
+"""  # noqa: S608 - put together from constants
+_NEXT = f"""
+SELECT number, recipient.address, recipient.public_id, {_REASON}
+FROM recipient
+LEFT JOIN subscriber ON subscriber.id = recipient.subscriber
+LEFT JOIN suppression ON suppression.address_key = recipient.address_key
+WHERE briefing = ? AND state = 'pending' ORDER BY number LIMIT ?
+"""  # noqa: S608 - put together from constants
+_CLAIM = """
+UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
+WHERE briefing = ? AND number = ? AND state = 'pending'
+"""
+_SKIP = """
+UPDATE recipient SET state = 'skipped', evidence = ?, changed_at = ?
+WHERE briefing = ? AND number = ? AND state = 'pending'
+"""
+_HOLD = """
+UPDATE recipient SET state = 'in_doubt', evidence = 'the sender ended before SES answered', changed_at = ?
+WHERE briefing = ? AND state = 'claimed'
+"""
