@@ -78,7 +78,7 @@ DRAFT_PAGE_SAVE_AS = ""
 DIRECT_TEMPLATES = ["index", "archives", "briefings", "404"]
 BRIEFINGS_URL = "briefings/"
 BRIEFINGS_SAVE_AS = "briefings/index.html"
-PAGINATED_TEMPLATES = {"category": None, "tag": None, "author": None}
+PAGINATED_TEMPLATES = {"index": None, "category": None, "tag": None, "author": None}
 DEFAULT_PAGINATION = 50
 PAGINATION_PATTERNS = [
     (1, "{url}", "{save_as}"),

@@ -7,7 +7,6 @@ Modules are imported by the commands that need them: `newsletter send` runs with
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import click
 
 from newsletter import publication
 from newsletter.errors import ContentError, NewsletterError, SettingsError
-from newsletter.settings import STATE, Settings
+from newsletter.settings import STATE, Settings, child_environment
 from newsletter.show import say, say_error, table
 
 if TYPE_CHECKING:
@@ -282,7 +281,7 @@ def local_ses(
         return
     with server.running(config, host="127.0.0.1", port=0) as running:
         try:
-            done = subprocess.run(command, env={**os.environ, **running.environment}, check=False)
+            done = subprocess.run(command, env=child_environment(running.environment), check=False)
         except FileNotFoundError:
             raise SettingsError(f"{command[0]}: there is no such command.") from None
     sys.exit(done.returncode if done.returncode >= 0 else 1)

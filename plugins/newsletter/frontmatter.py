@@ -107,6 +107,9 @@ def _yaml(text: str, path: str) -> FrontMatter:
         node = yaml.compose(head, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ContentError([_yaml_finding(error, path)]) from None
+    except RecursionError:
+        reason = "the front matter is nested too deeply: lists in lists in lists. Write it flat."
+        raise ContentError([Finding(path, 2, "", reason)]) from None
     findings: list[Finding] = []
     lines: dict[str, int] = {}
     fields: dict[str, Any] = {}

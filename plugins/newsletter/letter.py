@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from html import escape
 
 import lxml.html
 from lxml.html import HtmlElement
 
+_VOID = {"area", "br", "col", "hr", "img", "wbr"}
 _SPACES = re.compile(r"[ \t\n\r\f]+")
 # Classes and ids are dropped: mail programs rename or strip them, and nothing in a mail refers to them.
 _KEPT = {"align", "alt", "colspan", "dir", "height", "href", "lang", "rowspan", "src", "start", "width"}
@@ -88,6 +90,20 @@ def _parse(html: str) -> HtmlElement:
 
 
 def _serialise(root: HtmlElement) -> str:
-    """The fragment without the element that `_parse` put around it."""
-    text = lxml.html.tostring(root, encoding="unicode")
-    return text[len("<div>") : -len("</div>")] if text != "<div></div>" else ""
+    """The fragment without the element that `_parse` put around it.
+
+    Not lxml's own: where a value holds a double quote that writes single ones around it, which mjml-python
+    turns into double ones, so the rest of the value would become attributes.
+    """
+    return escape(root.text or "", quote=False) + "".join(map(_written, root))
+
+
+def _written(element: HtmlElement) -> str:
+    tail = escape(element.tail or "", quote=False)
+    if not isinstance(element.tag, str):
+        return tail  # a comment
+    attributes = "".join(f' {name}="{escape(value)}"' for name, value in element.attrib.items())
+    if element.tag in _VOID:
+        return f"<{element.tag}{attributes}>{tail}"
+    inner = escape(element.text or "", quote=False) + "".join(map(_written, element))
+    return f"<{element.tag}{attributes}>{inner}</{element.tag}>{tail}"

@@ -23,6 +23,9 @@ from newsletter.errors import ContentError, Finding
 from newsletter.placeholders import tag
 
 _JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+_QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
+_TAG = re.compile(rf"<!--.*?-->|<[A-Za-z](?:[^<>\"']|{_QUOTED.pattern})*>", re.DOTALL)
+_TITLE = re.compile(r"(?<=<mj-title>).*?(?=</mj-title>)", re.DOTALL)
 
 
 class MailTemplate:
@@ -59,7 +62,7 @@ class MailTemplate:
         if findings:
             raise ContentError(self._located(findings))
         try:
-            return str(mjml2html(source))
+            return str(mjml2html(_portable(source)))
         except ValueError as error:
             path = str(self._folder / "body.mjml")
             raise ContentError([Finding(path, 0, "", f"mjml-python cannot read it: {error}")]) from None
@@ -100,12 +103,16 @@ class MailTemplate:
         for path in sorted(self._folder.glob("*.mjml")):
             blanked = _JINJA.sub(_blank, path.read_text(encoding="utf-8"))
             for finding in mjml_lint.lint(blanked, str(path), self._placeholders):
-                sources.setdefault(finding.reason, []).append(finding)
+                sources.setdefault(_wherever(finding), []).append(finding)
         located: dict[Finding, None] = {}
         for finding in findings:
-            for better in sources.get(finding.reason, [_as_filled(finding)]):
+            for better in sources.get(_wherever(finding), [_as_filled(finding)]):
                 located[better] = None
         return list(located)
+
+
+def _wherever(finding: Finding) -> str:
+    return re.sub(r"line \d+", "line", finding.reason)
 
 
 def _as_filled(finding: Finding) -> Finding:
@@ -117,6 +124,20 @@ def _blank(match: re.Match[str]) -> str:
     """An expression becomes an "x" of its length (it may be a whole attribute), a tag or comment spaces."""
     filler = "x" if match[0].startswith("{{") else " "
     return re.sub(r"[^\n]", filler, match[0])
+
+
+def _portable(source: str) -> str:
+    """Character references in place of what mjml-python garbles in attributes.
+
+    It prints them in Rust's debug format: a backslash comes out doubled, a no-break space as the six letters
+    \\u{a0}. The title is an attribute too (aria-label).
+    """
+    source = _TAG.sub(lambda tag: _QUOTED.sub(_referenced, tag[0]) if tag[0][1] != "!" else tag[0], source)
+    return _TITLE.sub(_referenced, source)
+
+
+def _referenced(match: re.Match[str]) -> str:
+    return match[0].replace("\\", "&#92;").encode("ascii", "xmlcharrefreplace").decode()
 
 
 def _fill(text: str, first: str = "", rest: str = "") -> str:

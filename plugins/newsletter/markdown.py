@@ -85,7 +85,7 @@ def smart(text: str) -> str:
     if not _QUOTABLE.search(text):
         return text
     _, parsing, safe, _ = _options()
-    # With every mark of Markdown escaped, all that the parser still does is the punctuation. A text that
-    # begins like a list ("1. ", "- ") is kept from being one by the no-width space, taken out again.
-    html: str = comrak.render_markdown("\u200b" + _PUNCTUATION.sub(r"\\\1", text), None, parsing, safe)
-    return unescape(html.removeprefix("<p>").removesuffix("</p>\n")).replace("\u200b", "")
+    # With every mark of Markdown escaped, all that the parser still does is the punctuation. The bracket keeps
+    # a text that begins like a list ("1. ", "- ") from being one, and lets a quotation open after it.
+    html: str = comrak.render_markdown("(" + _PUNCTUATION.sub(r"\\\1", text), None, parsing, safe)
+    return unescape(html.removeprefix("<p>").removesuffix("</p>\n"))[1:]

@@ -16,12 +16,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from email.header import Header
 from email.utils import formataddr, parseaddr
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from newsletter import letter, mail_lint, plaintext
+from newsletter import letter, mail_lint, mjml_lint, plaintext
 from newsletter.errors import ContentError, Finding, SettingsError
 from newsletter.mail_template import MailTemplate
 from newsletter.models import Briefing, Item, KeyJudgement, Package
@@ -95,10 +96,15 @@ def compose(briefing: Briefing, publication: Publication, templates: Path, commi
     template = MailTemplate(templates, PLACEHOLDERS)
     facts = _facts(briefing, publication)
     detached = letter.detach(briefing.letter_html, briefing.url)
-    styled = Markup(letter.style(detached, template.looks.get("element", {})))  # noqa: S704 — sanitised by the briefing
+    styled = letter.style(detached, template.looks.get("element", {}))
+    findings = _letter_faults(styled, source)
+    if findings:
+        raise ContentError(findings)
 
+    @cache
     def render(shortened: int) -> str:
-        return template.html({**facts, "letter": styled, "items": _print(briefing.items, shortened)})
+        items = _print(briefing.items, shortened)
+        return template.html({**facts, "letter": Markup(styled), "items": items})  # noqa: S704 — sanitised
 
     def size(shortened: int) -> int:
         return mail_lint.size(render(shortened), PLACEHOLDERS)
@@ -127,6 +133,14 @@ def compose(briefing: Briefing, publication: Publication, templates: Path, commi
         items=tuple(_record(item, printed) for item, printed in zip(briefing.items, items, strict=True)),
     )
     return replace(package, content_hash=content_hash(package))
+
+
+def _letter_faults(styled: str, source: str) -> list[Finding]:
+    """What the letter holds that a mail cannot, told of the letter's file and not of the template."""
+    shell = "<mjml><mj-head><mj-title>Letter</mj-title></mj-head><mj-body><mj-section><mj-column><mj-text>{}"
+    shell += "</mj-text></mj-column></mj-section></mj-body></mjml>"
+    found = mjml_lint.lint(shell.format(styled), source, PLACEHOLDERS)
+    return [Finding(source, 0, "", reason) for reason in dict.fromkeys(each.reason for each in found)]
 
 
 def _record(item: Item, printed: PrintedItem) -> Mapping[str, str | bool]:

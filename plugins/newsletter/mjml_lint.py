@@ -185,6 +185,9 @@ class _Lint:
                 self._add(offset, f"{key} is given twice in <{name}>. Delete one.")
             if part[5] is not None:
                 self._add(offset, f'{key}={value} lacks its quotes. Write {key}="{value}".')
+            if part[4] is not None and '"' in part[4]:
+                # mjml-python writes double quotes around it again, and the value ends at the first.
+                self._add(offset, f"{key} holds a double quote between single ones. Write &quot; for it.")
             if part[2] is None and name.startswith("mj"):
                 self._add(offset, f'{key} in <{name}> has no value. Write {key}="…".')
             attributes[key] = (offset, unescape(value))

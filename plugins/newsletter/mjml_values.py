@@ -1,4 +1,4 @@
-"""What the value of an MJML attribute may be, in the types of npm mjml: "color", "unit(px,%){1,4}", "enum(…)"."""
+"""What the value of an MJML attribute may be, in npm mjml's words: "color", "unit(px,%){1,4}", "enum(…)"."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 
 def fits(kind: str, value: str, colours: Collection[str]) -> bool:
-    """Whether `value` is of the type `kind`; `colours` are the names a colour may have. Unknown types take all."""
+    """Whether `value` is of type `kind`; an unknown type takes all. `colours` are the names of colours."""
     value = value.strip()
     if kind == "boolean":
         return value in ("true", "false")

@@ -34,14 +34,32 @@ def _shelve(generator: ArticlesGenerator) -> None:
     generator.authors[:] = [(author, Shelf(articles)) for author, articles in generator.authors]
 
 
-def _escape(generator: Generator) -> None:
+def _is_ours(theme: str) -> bool:
+    return os.path.isdir(os.path.join(theme, "templates", "email"))
+
+
+def _set_up(generator: Generator) -> None:
     """Our theme's templates escape what they print; another theme's expect Pelican's default, which does not."""
-    if os.path.isdir(os.path.join(generator.theme, "templates", "email")):
-        generator.env.autoescape = True
+    generator.env.autoescape = _is_ours(generator.theme)
+    # Links from one piece to another lead to this site wherever it is served, on a laptop or at its address.
+    generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
 
 
-def _begin(_pelican: Any) -> None:
+def _begin(pelican: Any) -> None:
     gc.disable()  # a build makes objects and keeps them: collecting finds nothing and takes a tenth of the time
+    settings, templates = pelican.settings, os.path.join(pelican.theme, "templates")
+    if _is_ours(pelican.theme):
+        settings["PAGINATED_TEMPLATES"].pop("index", None)  # our front page shows the newest and leads on
+        return
+    settings["DIRECT_TEMPLATES"] = [
+        name
+        for name in settings["DIRECT_TEMPLATES"]
+        if name in _PELICANS_OWN or os.path.isfile(os.path.join(templates, f"{name}.html"))
+    ]
+
+
+# What Pelican's built-in theme, which every theme falls back on, has a template for.
+_PELICANS_OWN = {"index", "archives", "tags", "categories", "authors"}
 
 
 def _end(_pelican: Any) -> None:
@@ -51,7 +69,7 @@ def _end(_pelican: Any) -> None:
 def register() -> None:
     """Called by Pelican."""
     signals.initialized.connect(_begin)
-    signals.generator_init.connect(_escape)
+    signals.generator_init.connect(_set_up)
     signals.article_generator_finalized.connect(_shelve)
     signals.all_generators_finalized.connect(check)
     signals.finalized.connect(_end)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +48,16 @@ class Settings:
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
             events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
         )
+
+
+def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a command run from here: this one, with `changes`.
+
+    The programs beside this Python come first on its PATH, so that `newsletter` in the command is this one
+    whether or not its virtual environment is activated.
+    """
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, **changes}
 
 
 def _keys(text: str) -> tuple[bytes, ...]:

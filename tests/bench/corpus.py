@@ -1,8 +1,13 @@
-"""Made-up analyses in any number, the same every time: what `make bench` builds with this system and with Hugo."""
+"""Made-up content in any number, the same every time: what `make bench` builds with this system and with Hugo.
+
+The pieces have what the real ones have: a head with judgements, headings, quotations, links to each other, a
+footnote, now and then a table or a list. `convert` says the same in Hugo's words.
+"""
 
 from __future__ import annotations
 
 import random
+import re
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,20 +23,49 @@ WORDS = (
     "however although because while during against within beyond likely early late major minor public private "
     "the the the a a of of in in to to and and is was has had will its their this that by on for with from"
 ).split()
+NEWEST = datetime(2020, 10, 31, 21, 0)
+# Eighty pieces a month; counted back from NEWEST no hour is one that a change of the clocks leaves out.
+APART = timedelta(hours=9)
+BRIEFINGS, IN_A_BRIEFING = 12, 8
+_HEAD_WORDS = {"region": "regions", "authors": "desks", "summary": "description", "preheader": "description"}
 
 
 def write(folder: Path, count: int, seed: int = 1, words: int = 1_000) -> None:
-    """Write `count` analyses of about `words` words each below `folder`/analyses/YYYY/, with YAML heads."""
+    """Write `count` analyses of about `words` words each, and the last months' briefings, below `folder`."""
     random_ = random.Random(seed)  # noqa: S311 - not for secrets
-    start = datetime(2011, 1, 1, 7, 0)
+    months: dict[str, list[str]] = {}
     for number in range(count):
-        date = start + timedelta(hours=number * 8)
-        path = folder / "analyses" / str(date.year) / f"piece-{number:05d}.md"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(_piece(random_, number, date, words), encoding="utf-8")
+        date = NEWEST - (count - 1 - number) * APART
+        name = f"analyses/{date.year}/piece-{number:05d}"
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        earlier = months[random_.choice(list(months))] if months else []
+        link = random_.choice(earlier) if earlier else name
+        (folder / f"{name}.md").write_text(_piece(random_, number, date, words, link), encoding="utf-8")
+        months.setdefault(f"{date:%Y-%m}", []).append(name)
+    (folder / "briefings").mkdir(exist_ok=True)
+    for month in sorted(months)[-BRIEFINGS:]:
+        text = _letter(random_, month, months[month][:IN_A_BRIEFING])
+        (folder / f"briefings/{month}.md").write_text(text, encoding="utf-8")
 
 
-def _piece(random_: random.Random, number: int, date: datetime, words: int) -> str:
+def convert(text: str, month: str = "") -> str:
+    """A file of ours (of a month's briefing, if `month` is given) as Hugo has it.
+
+    Fields get the names of Hugo's taxonomies; their quotes come as typographic ones, because Hugo would have
+    to treat each field as Markdown for that; links to files become the addresses they stand for.
+    """
+    _, head, body = text.split("---\n", 2)
+    for ours, hugos in _HEAD_WORDS.items():
+        head = re.sub(rf"^{ours}: ", f"{hugos}: ", head, flags=re.MULTILINE)
+    head = re.sub(r"^regions: (.*)$", r"regions: [\1]", head, flags=re.MULTILINE).replace("'", "’")
+    if month:
+        head += f"date: {month}-01\n"
+    body = re.sub(r"\{filename\}/analyses/([\w/-]+)\.md", r"https://briefing.example.org/analyses/\1/", body)
+    body = re.sub(r"\{filename\}/pages/([\w-]+)\.md", r"https://briefing.example.org/\1/", body)
+    return f"---\n{head}---\n{body}"
+
+
+def _piece(random_: random.Random, number: int, date: datetime, words: int, link: str) -> str:
     region = random_.randrange(len(REGIONS))
     topics = ", ".join(random_.sample(TOPICS, 3))
     judgements = "\n".join(
@@ -41,7 +75,7 @@ def _piece(random_: random.Random, number: int, date: datetime, words: int) -> s
     )
     head = (
         f'---\ntitle: "Piece {number}: {_sentence(random_, 7)}"\ndate: {date:%Y-%m-%d %H:%M:%S}\n'
-        f'summary: "{_sentence(random_, 25)}"\nregion: {REGIONS[region]}\ntopics: [{topics}]\n'
+        f'summary: "The region\'s {_sentence(random_, 25)}"\nregion: {REGIONS[region]}\ntopics: [{topics}]\n'
         f"authors: [{DESKS[region]}]\nkey_judgements:\n{judgements}\n---\n"
     )
     sections = []
@@ -53,8 +87,24 @@ def _piece(random_: random.Random, number: int, date: datetime, words: int) -> s
             left -= size
             paragraphs.append(" ".join(_sentence(random_, 15) for _ in range(size // 15)))
         paragraphs[1] += f" See [the record](https://example.org/{random_.randrange(1000)}) and *the rest*."
+        paragraphs[2] += f' The minister\'s words -- "{_sentence(random_, 6)}" -- were **his own**...'
         sections.append(f"## {_sentence(random_, 4)[:-1]}\n\n" + "\n\n".join(paragraphs))
-    return head + "\n\n".join(sections) + "\n"
+    sections[0] += f"[^note]\n\nWe said so [at the time]({{filename}}/{link}.md)."
+    if number % 3 == 0:
+        sections[1] += "\n\n" + "\n".join(f"- {_sentence(random_, 8)}" for _ in range(4))
+    if number % 4 == 0:
+        rows = "".join(f"| {_sentence(random_, 3)} | {random_.randrange(100)} |\n" for _ in range(5))
+        sections[-1] += f"\n\n| Province | Seats |\n|---|---:|\n{rows}"
+    return head + "\n\n".join(sections) + f"\n\n[^note]: {_sentence(random_, 20)}\n"
+
+
+def _letter(random_: random.Random, month: str, names: list[str]) -> str:
+    chosen = "".join(f"  - {name}.md\n" for name in names)
+    body = "\n\n".join(" ".join(_sentence(random_, 15) for _ in range(4)) for _ in range(4))
+    return (
+        f'---\ntitle: "Monthly Briefing, {month}"\nsubject: "{_sentence(random_, 8)}"\n'
+        f'preheader: "{_sentence(random_, 12)}"\nanalyses:\n{chosen}---\nDear reader,\n\n{body}\n\nThe editors\n'
+    )
 
 
 def _sentence(random_: random.Random, words: int) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 
 from newsletter.local_ses import events, limits
 from newsletter.local_ses.addresses import MailAddress
+from newsletter.local_ses.api_error import ApiError
 from newsletter.local_ses.config import ACCOUNT_ID, LocalSesConfig
-from newsletter.local_ses.refusal import Refusal
-from newsletter.local_ses.state import State, TokenBucket
+from newsletter.local_ses.rate import TokenBucket
+from newsletter.local_ses.state import State
 
 
 class Account:
@@ -43,19 +44,19 @@ class Account:
     def check_sending(self) -> None:
         """Refuse if the account's sending is switched off."""
         if not self._config.sending_enabled:
-            raise Refusal("SendingPausedException", f"Email sending is disabled for account {ACCOUNT_ID}.")
+            raise ApiError("SendingPausedException", f"Email sending is disabled for account {ACCOUNT_ID}.")
 
     def spend_rate(self, recipients: int) -> None:
         """Refuse if the maximum send rate is used up (DG manage-sending-quotas-errors' words)."""
         if not self._bucket.take(recipients):
-            raise Refusal("TooManyRequestsException", "Maximum sending rate exceeded.")
+            raise ApiError("TooManyRequestsException", "Maximum sending rate exceeded.")
 
     def spend_template_call(self, operation: str) -> None:
         """Refuse a template call over the rate, if one is set. AWS allows 1 a second of each operation."""
         if rate := self._config.template_calls_per_second:
             bucket = self._template_buckets.setdefault(operation, TokenBucket(rate))
             if not bucket.take(1):
-                raise Refusal("TooManyRequestsException", "Rate exceeded")
+                raise ApiError("TooManyRequestsException", "Rate exceeded")
 
     def check_quota(self) -> None:
         """Refuse if nothing is left of the daily quota.
@@ -65,7 +66,7 @@ class Account:
         """
         with self._state.transaction() as db:
             if not self._left(db) > 0:
-                raise Refusal("LimitExceededException", "Daily message quota exceeded.")
+                raise ApiError("LimitExceededException", "Daily message quota exceeded.")
 
     def spend_quota(self, db: sqlite3.Connection, recipients: int) -> bool:
         """Count recipients to the daily quota; False if it is used up.
@@ -88,7 +89,7 @@ class Account:
         return int(db.execute("SELECT coalesce(sum(recipients), 0) FROM sent").fetchone()[0])
 
     def verified_identity(self, db: sqlite3.Connection, address: MailAddress) -> str:
-        """Return the verified identity that covers a sender. Raises Refusal MessageRejected in SES's words.
+        """Return the verified identity that covers a sender. Raises ApiError MessageRejected in SES's words.
 
         A verified domain covers its subdomains (DG creating-identities).
         """
@@ -108,9 +109,9 @@ class Account:
                 if events.simulated(one.bare) is None:
                     self.verified_identity(db, one)
 
-    def _not_verified(self, address: str) -> Refusal:
+    def _not_verified(self, address: str) -> ApiError:
         region = self._config.region.upper()
-        return Refusal(
+        return ApiError(
             "MessageRejected",
             "Email address is not verified. The following identities failed the check in region "
             f"{region}: {address}",
@@ -125,10 +126,19 @@ class Account:
         row = db.execute("SELECT reason FROM suppressed WHERE key = ?", (key,)).fetchone()
         return row[0] if row else None
 
-    def suppress(self, db: sqlite3.Connection, address: str, reason: str, message_id: str | None = None) -> None:
+    def suppress(
+        self, db: sqlite3.Connection, address: str, reason: str, message_id: str | None = None
+    ) -> None:
         """Put an address on the suppression list, or change its reason."""
         db.execute(
             "INSERT INTO suppressed VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET"
             " reason = excluded.reason, updated = excluded.updated, message_id = excluded.message_id",
-            (address.lower(), address, reason, self.now(), message_id, events.feedback_id() if message_id else None),
+            (
+                address.lower(),
+                address,
+                reason,
+                self.now(),
+                message_id,
+                events.feedback_id() if message_id else None,
+            ),
         )

@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_NAMED = re.compile(r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*))\s*<(?P<address>[^<>]*)>\s*', re.DOTALL)
+_NAMED = re.compile(
+    r'\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^<>"]*))\s*<(?P<address>[^<>]*)>\s*', re.DOTALL
+)
 _LABEL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _SPECIAL = set('()<>,;:\\"[]@')
 
 
-class BadAddress(ValueError):
+class BadAddressError(ValueError):
     """SES would refuse the address; `str()` is the reason."""
 
 
@@ -37,22 +39,24 @@ class MailAddress:
 
 
 def read(text: str) -> MailAddress:
-    """Read one address. Raises BadAddress.
+    """Read one address. Raises BadAddressError.
 
     Names and addresses are ASCII: SES has no SMTPUTF8, a name outside ASCII must come as RFC 2047 encoded
     words and a domain in Punycode (API_SendEmail, FromEmailAddress; API_Destination).
     """
     if any(ord(character) < 32 or ord(character) == 127 for character in text):
-        raise BadAddress("Local address contains control or whitespace")
+        raise BadAddressError("Local address contains control or whitespace")
     named = _NAMED.fullmatch(text)
     address = named["address"] if named else text.strip()
     if named and not text.isascii():
         name = named["quoted"] or named["plain"] or ""
         if not name.isascii():
-            raise BadAddress("The display name contains non-ASCII characters: encode it as RFC 2047 says")
+            raise BadAddressError(
+                "The display name contains non-ASCII characters: encode it as RFC 2047 says"
+            )
     local, at, domain = address.rpartition("@")
     if not at:
-        raise BadAddress("Missing final '@domain'")
+        raise BadAddressError("Missing final '@domain'")
     _check_local(local)
     _check_domain(domain)
     return MailAddress(text.strip(), local, domain)
@@ -60,37 +64,39 @@ def read(text: str) -> MailAddress:
 
 def _check_local(local: str) -> None:
     if not local:
-        raise BadAddress("Missing local name")
+        raise BadAddressError("Missing local name")
     if not local.isascii():
-        raise BadAddress("Local address contains non-ASCII characters; Amazon SES does not support SMTPUTF8")
+        raise BadAddressError(
+            "Local address contains non-ASCII characters; Amazon SES does not support SMTPUTF8"
+        )
     if len(local) > 64:
-        raise BadAddress("Local address is longer than 64 characters")
+        raise BadAddressError("Local address is longer than 64 characters")
     if len(local) > 2 and local[0] == local[-1] == '"':
         return
     if local.startswith("."):
-        raise BadAddress("Local address starts with dot")
+        raise BadAddressError("Local address starts with dot")
     if local.endswith("."):
-        raise BadAddress("Local address ends with dot")
+        raise BadAddressError("Local address ends with dot")
     if ".." in local:
-        raise BadAddress("Local address contains dot-dot")
+        raise BadAddressError("Local address contains dot-dot")
     if " " in local:
-        raise BadAddress("Local address contains control or whitespace")
+        raise BadAddressError("Local address contains control or whitespace")
     if set(local) & _SPECIAL:
-        raise BadAddress("Local address contains illegal character")
+        raise BadAddressError("Local address contains illegal character")
 
 
 def _check_domain(domain: str) -> None:
     if not domain:
-        raise BadAddress("Missing domain")
+        raise BadAddressError("Missing domain")
     if not domain.isascii():
-        raise BadAddress("Domain contains non-ASCII characters: encode it with Punycode")
+        raise BadAddressError("Domain contains non-ASCII characters: encode it with Punycode")
     if domain.startswith("."):
-        raise BadAddress("Domain starts with dot")
+        raise BadAddressError("Domain starts with dot")
     if domain.endswith("."):
-        raise BadAddress("Domain ends with dot")
+        raise BadAddressError("Domain ends with dot")
     if ".." in domain:
-        raise BadAddress("Domain contains dot-dot")
+        raise BadAddressError("Domain contains dot-dot")
     if len(domain) > 253 or not all(_LABEL.fullmatch(label) for label in domain.split(".")):
-        raise BadAddress("Domain contains illegal character")
+        raise BadAddressError("Domain contains illegal character")
     if "." not in domain:
-        raise BadAddress("Domain has no dot")  # assumed: SES delivers to the public DNS only
+        raise BadAddressError("Domain has no dot")  # assumed: SES delivers to the public DNS only

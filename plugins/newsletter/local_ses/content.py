@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from newsletter.local_ses import limits, template
+from newsletter.local_ses.api_error import BadRequestError, NotFoundError
 from newsletter.local_ses.message import Attachment, Header
-from newsletter.local_ses.refusal import BadRequest, NotFound
-from newsletter.local_ses.template import Template, UnsupportedTemplate
+from newsletter.local_ses.template import Template, UnsupportedTemplateError
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class MailTemplate:
     html: Template | None
 
     def render(self, data: Mapping[str, Any]) -> Rendered:
-        """Fill in the data. Raises template.RenderingFailure."""
+        """Fill in the data. Raises template.RenderingError."""
         return Rendered(
             self.subject.render(data),
             self.text.render(data) if self.text else None,
@@ -46,53 +46,54 @@ class MailTemplate:
         )
 
 
-def parse_template(
-    name: str | None, subject: str | None, text: str | None, html: str | None
-) -> MailTemplate:
-    """Check and parse the parts of a template. Raises BadRequest naming the part and what is wrong.
+def parse_template(name: str | None, subject: str | None, text: str | None, html: str | None) -> MailTemplate:
+    """Check and parse the parts of a template. Raises BadRequestError naming the part and what is wrong.
 
     A stored one (with a name) may hold 500 KB. A subject and one of the bodies must be there (assumed from
     the v1 error InvalidTemplate: "you tried to create ... a template that isn't valid").
     """
     if not subject:
-        raise BadRequest("The template has no subject.")
+        raise BadRequestError("The template has no subject.")
     if not text and not html:
-        raise BadRequest("The template has neither a text nor an HTML part.")
-    if sum(len((part or "").encode("utf-8", "replace")) for part in (subject, text, html)) > limits.TEMPLATE_BYTES:
-        raise BadRequest(f"The template is larger than {limits.TEMPLATE_BYTES} bytes.")
+        raise BadRequestError("The template has neither a text nor an HTML part.")
+    if (
+        sum(len((part or "").encode("utf-8", "replace")) for part in (subject, text, html))
+        > limits.TEMPLATE_BYTES
+    ):
+        raise BadRequestError(f"The template is larger than {limits.TEMPLATE_BYTES} bytes.")
     parsed: dict[str, Template | None] = {}
     for part, source in (("Subject", subject), ("Text", text), ("Html", html)):
         try:
             parsed[part] = template.parse(source, inline=name is None) if source else None
-        except UnsupportedTemplate as error:
-            raise BadRequest(f"{part}: {error}") from None
+        except UnsupportedTemplateError as error:
+            raise BadRequestError(f"{part}: {error}") from None
     return MailTemplate(name, parsed["Subject"] or Template(()), parsed["Text"], parsed["Html"])
 
 
 def find_template(db: sqlite3.Connection, params: Mapping[str, Any]) -> MailTemplate:
-    """Return the template that a Template structure names or carries. Raises NotFound or BadRequest."""
+    """Return the template that a Template structure names or carries; BadRequestError, NotFoundError."""
     inline = params.get("TemplateContent")
     name = params.get("TemplateName") or str(params.get("TemplateArn", "")).rpartition("template/")[2]
     if bool(inline) == bool(name):
-        raise BadRequest("Give one of TemplateName, TemplateArn and TemplateContent.")
+        raise BadRequestError("Give one of TemplateName, TemplateArn and TemplateContent.")
     if inline:
         return parse_template(None, inline.get("Subject"), inline.get("Text"), inline.get("Html"))
     row = db.execute("SELECT subject, text, html FROM templates WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise NotFound(f"Template {name} does not exist.")
+        raise NotFoundError(f"Template {name} does not exist.")
     return parse_template(name, *row)
 
 
 def read_data(text: str | None) -> dict[str, Any]:
-    """Read TemplateData. Raises BadRequest in the words SES uses (boto3#1795)."""
+    """Read TemplateData. Raises BadRequestError in the words SES uses (boto3#1795)."""
     if not text:
         return {}
     try:
         data = json.loads(text)
     except (ValueError, RecursionError):
-        raise BadRequest("The template data is invalid: it is not JSON.") from None
+        raise BadRequestError("The template data is invalid: it is not JSON.") from None
     if not isinstance(data, dict):
-        raise BadRequest("The template data is invalid: it is not a JSON object.")
+        raise BadRequestError("The template data is invalid: it is not a JSON object.")
     return data
 
 
@@ -107,13 +108,13 @@ def merge_data(default: Mapping[str, Any], replacement: Mapping[str, Any]) -> di
 
 
 def read_headers(given: Sequence[Mapping[str, str]]) -> tuple[Header, ...]:
-    """Check custom headers beyond the model's patterns. Raises BadRequest."""
+    """Check custom headers beyond the model's patterns. Raises BadRequestError."""
     headers = tuple((header["Name"], header["Value"]) for header in given)
     for name, value in headers:
         if name.lower() in limits.DISALLOWED_HEADERS:
-            raise BadRequest(f"The header {name} is set by Amazon SES and cannot be given as a custom header.")
+            raise BadRequestError(f"The header {name} is set by Amazon SES and cannot be a custom header.")
         if len(name) + len(value) > limits.HEADER_NAME_AND_VALUE:
-            raise BadRequest(
+            raise BadRequestError(
                 f"The name and value of header {name} together have more than "
                 f"{limits.HEADER_NAME_AND_VALUE} characters."
             )
@@ -121,15 +122,15 @@ def read_headers(given: Sequence[Mapping[str, str]]) -> tuple[Header, ...]:
 
 
 def read_tags(given: Sequence[Mapping[str, str]]) -> tuple[Header, ...]:
-    """Check message tags. Raises BadRequest."""
+    """Check message tags. Raises BadRequestError."""
     tags = tuple((tag["Name"], tag["Value"]) for tag in given)
     for name, value in tags:
         if name.startswith("ses:"):
-            raise BadRequest(f"Invalid tag name <{name}>: the prefix ses: is reserved.")
+            raise BadRequestError(f"Invalid tag name <{name}>: the prefix ses: is reserved.")
         for what, text in (("name", name), ("value", value)):
             if not limits.TAG.fullmatch(text):
-                raise BadRequest(
-                    f"Invalid tag {what} <{text}>: only alphanumeric ASCII characters, '_' and '-' are allowed, "
+                raise BadRequestError(
+                    f"Invalid tag {what} <{text}>: only ASCII letters and digits, '_' and '-' are allowed, "
                     "1 to 256 of them."
                 )
     return tags

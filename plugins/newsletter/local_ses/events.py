@@ -124,7 +124,9 @@ def _of(sent: Sent, address: str, outcome: Outcome) -> list[tuple[str, Record]]:
         case Outcome.BOUNCED:
             return [_bounce(sent, address, "Permanent", "General", "5.1.1", "smtp; 550 5.1.1 user unknown")]
         case Outcome.SOFT_BOUNCED:
-            return [_bounce(sent, address, "Transient", "MailboxFull", "4.2.2", "smtp; 452 4.2.2 mailbox full")]
+            return [
+                _bounce(sent, address, "Transient", "MailboxFull", "4.2.2", "smtp; 452 4.2.2 mailbox full")
+            ]
         case Outcome.COMPLAINED:
             return [_delivery(sent, address), _complaint(sent, address)]
         case Outcome.AUTO_REPLIED:
@@ -134,7 +136,9 @@ def _of(sent: Sent, address: str, outcome: Outcome) -> list[tuple[str, Record]]:
         case Outcome.DELAYED:
             return [_delay(sent, address), _delivery(sent, address)]
         case Outcome.REJECTED:
-            return [("REJECT", {"eventType": "Reject", "mail": _mail(sent), "reject": {"reason": "Bad content"}})]
+            return [
+                ("REJECT", {"eventType": "Reject", "mail": _mail(sent), "reject": {"reason": "Bad content"}})
+            ]
         case Outcome.SUPPRESSED_BOUNCE:
             return [_bounce(sent, address, "Permanent", "OnAccountSuppressionList", "5.1.1", _ACCOUNT_LIST)]
         case Outcome.SUPPRESSED_COMPLAINT:
@@ -281,8 +285,6 @@ def envelope(message: str, topic_arn: str, at: datetime, region: str) -> str:
     )
 
 
-
-
 def stamp(at: datetime) -> str:
     """Write a moment as AWS does: UTC with milliseconds and a Z."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -296,5 +298,3 @@ def feedback_id() -> str:
 def new_id(at: datetime) -> str:
     """Make a message id of SES's form: 16 hexadecimal digits of time, a UUID, six digits."""
     return f"0100{int(at.timestamp() * 1000) & 0xFFFFFFFFFFFF:012x}-{uuid.uuid4()}-000000"
-
-

@@ -59,8 +59,8 @@ from pathlib import Path
 from typing import Any
 
 from newsletter.errors import SettingsError
+from newsletter.local_ses.api_error import ApiError
 from newsletter.local_ses.events import Outcome
-from newsletter.local_ses.refusal import Refusal
 
 _WHICH = {"call", "from", "to_call", "every", "share", "times", "to", "tag"}
 _ACTIONS: dict[str, set[str]] = {
@@ -123,7 +123,9 @@ class Rule:
         """Whether "to" and "tag" fit one message."""
         patterns = [pattern.lower() for pattern in _listed(self.given.get("to", "*"))]
         return any(
-            fnmatch.fnmatchcase(address.lower(), pattern) for address in target.recipients for pattern in patterns
+            fnmatch.fnmatchcase(address.lower(), pattern)
+            for address in target.recipients
+            for pattern in patterns
         ) and all(
             fnmatch.fnmatchcase(target.tags.get(name, "\0"), pattern)
             for name, pattern in self.given.get("tag", {}).items()
@@ -242,7 +244,7 @@ class FaultPlan:
             if (found.st_mtime_ns, found.st_size) != self._stamp:
                 self._read(self._path)
         except (OSError, SettingsError) as error:
-            raise Refusal("FaultPlanError", str(error)) from error
+            raise ApiError("FaultPlanError", str(error)) from error
 
     def _read(self, path: Path) -> None:
         try:
@@ -258,7 +260,10 @@ class FaultPlan:
         if unknown:
             raise SettingsError(f"{path}: unknown key {sorted(unknown)[0]!r}.")
         rules = {
-            kind: [Rule(number, _checked(path, kind, number, given)) for number, given in enumerate(plan.get(kind, []))]
+            kind: [
+                Rule(number, _checked(path, kind, number, given))
+                for number, given in enumerate(plan.get(kind, []))
+            ]
             for kind in ("calls", "outcomes", "events")
         }
         self._seed, self._rules = plan.get("seed", 0), rules
@@ -276,7 +281,7 @@ def _checked(path: Path, kind: str, number: int, given: Any) -> Mapping[str, Any
             raise SettingsError(f"{place}: outcome must be one of {', '.join(Outcome)}.")
     else:
         actions: Mapping[str, set[str]] = _ACTIONS if kind == "calls" else _EVENT_ACTIONS
-        action = given.get("action")
+        action = str(given.get("action"))
         if action not in actions:
             raise SettingsError(f"{place}: action must be one of {', '.join(actions)}.")
         allowed = _WHICH | actions[action] | {"action", "operation" if kind == "calls" else "event"}
@@ -322,14 +327,10 @@ def _addresses(destination: Any) -> tuple[str, ...]:
         for field_name in ("ToAddresses", "CcAddresses", "BccAddresses")
         for address in destination.get(field_name) or ()
     )
-    return tuple(
-        address.rpartition("<")[2].strip("> ") for address in found if isinstance(address, str)
-    )
+    return tuple(address.rpartition("<")[2].strip("> ") for address in found if isinstance(address, str))
 
 
 def _tags(given: Any) -> dict[str, str]:
     if not isinstance(given, list):
         return {}
-    return {
-        str(tag.get("Name", "")): str(tag.get("Value", "")) for tag in given if isinstance(tag, dict)
-    }
+    return {str(tag.get("Name", "")): str(tag.get("Value", "")) for tag in given if isinstance(tag, dict)}

@@ -152,7 +152,9 @@ def _fold(name: str, value: str) -> str:
 
 def _body(mail: Mail) -> tuple[bytes, bytes]:
     parts = [
-        (kind, content) for kind, content in (("plain", mail.text), ("html", mail.html)) if content is not None
+        (kind, content)
+        for kind, content in (("plain", mail.text), ("html", mail.html))
+        if content is not None
     ]
     texts = [(_text_head(kind), _quoted_printable(content)) for kind, content in parts]
     content = texts[0] if len(texts) == 1 else _multipart("alternative", texts)

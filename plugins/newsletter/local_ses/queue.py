@@ -11,8 +11,8 @@ import sqlite3
 import uuid
 from dataclasses import dataclass
 
+from newsletter.local_ses.api_error import ApiError
 from newsletter.local_ses.config import LocalSesConfig
-from newsletter.local_ses.refusal import Refusal
 from newsletter.local_ses.state import State
 
 VISIBILITY = 30  # seconds, API_CreateQueue VisibilityTimeout
@@ -41,14 +41,16 @@ class Queues:
     def create(self, name: str, attributes: dict[str, str]) -> None:
         """Make a queue; the same call again is no error (API_CreateQueue)."""
         if not _NAME.fullmatch(name):
-            raise Refusal(
+            raise ApiError(
                 "InvalidParameterValue",
                 "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length",
             )
         with self._state.transaction() as db:
             there = db.execute("SELECT attributes FROM queues WHERE name = ?", (name,)).fetchone()
             if there and attributes and json.loads(there[0]) != attributes:
-                raise Refusal("QueueNameExists", "A queue already exists with the same name and a different value")
+                raise ApiError(
+                    "QueueNameExists", "A queue already exists with the same name and a different value"
+                )
             db.execute(
                 "INSERT OR IGNORE INTO queues VALUES (?, ?, ?)", (name, json.dumps(attributes), self._now())
             )
@@ -116,7 +118,8 @@ class Queues:
             for row, message_id, body, sent, receives, first in rows:
                 receipt = f"{row}-{uuid.uuid4()}"
                 db.execute(
-                    "UPDATE messages SET visible = ?, receipt = ?, receives = ?, first_received = ? WHERE id = ?",
+                    "UPDATE messages SET visible = ?, receipt = ?, receives = ?, first_received = ?"
+                    " WHERE id = ?",
                     (now + hidden, receipt, receives + 1, first or now, row),
                 )
                 taken.append(Message(message_id, receipt, body, sent, receives + 1, first or now))
@@ -133,7 +136,9 @@ class Queues:
         with self._state.transaction() as db:
             _own(db, name)
             row = _row(receipt)
-            db.execute("DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?", (row, name, receipt))
+            db.execute(
+                "DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?", (row, name, receipt)
+            )
 
     def change_visibility(self, name: str, receipt: str, seconds: int) -> None:
         """Hide a received message for `seconds` from now; 0 gives it back at once."""
@@ -145,7 +150,7 @@ class Queues:
                 (now + seconds, _row(receipt), name, receipt, now),
             ).rowcount
         if not changed:
-            raise Refusal("MessageNotInflight", "The message is not in flight.")
+            raise ApiError("MessageNotInflight", "The message is not in flight.")
 
     def purge(self, name: str) -> None:
         """Delete all messages of a queue."""
@@ -157,7 +162,7 @@ class Queues:
 def _own(db: sqlite3.Connection, name: str) -> dict[str, str]:
     row = db.execute("SELECT attributes FROM queues WHERE name = ?", (name,)).fetchone()
     if row is None:
-        raise Refusal("QueueDoesNotExist", "The specified queue does not exist.")
+        raise ApiError("QueueDoesNotExist", "The specified queue does not exist.")
     attributes: dict[str, str] = json.loads(row[0])
     return attributes
 
@@ -170,5 +175,7 @@ def _expire(db: sqlite3.Connection, name: str, now: float, own: dict[str, str]) 
 def _row(receipt: str) -> int:
     number = receipt.partition("-")[0]
     if not number.isdigit():
-        raise Refusal("ReceiptHandleIsInvalid", f'The input receipt handle "{receipt}" is not a valid receipt handle.')
+        raise ApiError(
+            "ReceiptHandleIsInvalid", f'The input receipt handle "{receipt}" is not a valid receipt handle.'
+        )
     return int(number)

@@ -26,7 +26,8 @@ from typing import Any
 
 from newsletter.local_ses import addresses, events, limits, message
 from newsletter.local_ses.account import Account
-from newsletter.local_ses.addresses import BadAddress, MailAddress
+from newsletter.local_ses.addresses import BadAddressError, MailAddress
+from newsletter.local_ses.api_error import ApiError, BadRequestError, NotFoundError
 from newsletter.local_ses.content import (
     Rendered,
     find_template,
@@ -41,9 +42,8 @@ from newsletter.local_ses.faults import CallFaults, FaultPlan, Target
 from newsletter.local_ses.mailbox import LineLog, Mailbox
 from newsletter.local_ses.message import Attachment, Built, Header, Mail
 from newsletter.local_ses.publisher import Publisher
-from newsletter.local_ses.refusal import BadRequest, NotFound, Refusal
 from newsletter.local_ses.state import State
-from newsletter.local_ses.template import RenderingFailure
+from newsletter.local_ses.template import RenderingError
 
 Params = Mapping[str, Any]
 
@@ -91,7 +91,7 @@ class _Draft:
     recipients: _Recipients
     tags: tuple[Header, ...]
     headers: tuple[Header, ...]
-    content: Rendered | RenderingFailure | bytes
+    content: Rendered | RenderingError | bytes
 
 
 class Sending:
@@ -114,11 +114,11 @@ class Sending:
         """API_SendEmail."""
         _refuse_unsupported(params)
         if options := params.get("ListManagementOptions"):
-            raise NotFound(f"List with name: {options['ContactListName']} doesn't exist.")
+            raise NotFoundError(f"List with name: {options['ContactListName']} doesn't exist.")
         tags = read_tags(params.get("EmailTags") or [])
         kinds = [kind for kind in ("Simple", "Raw", "Template") if params["Content"].get(kind) is not None]
         if len(kinds) != 1:
-            raise BadRequest("Content must have exactly one of Simple, Raw and Template.")
+            raise BadRequestError("Content must have exactly one of Simple, Raw and Template.")
         content = params["Content"][kinds[0]]
         raw = base64.b64decode(content["Data"]) if kinds == ["Raw"] else b""
         sender, destination = params.get("FromEmailAddress"), params.get("Destination") or {}
@@ -126,18 +126,18 @@ class Sending:
             sender, destination = _from_headers(raw, sender, destination)
         try:
             recipients = _recipients(destination)
-        except BadAddress as error:
-            raise BadRequest(str(error)) from None
+        except BadAddressError as error:
+            raise BadRequestError(str(error)) from None
         with self._state.transaction() as db:
             common = self._common(db, params, sender)
             if kinds == ["Template"]:
                 found = find_template(db, content)
                 common = _with(common, found.name, read_attachments(content.get("Attachments") or []))
-        body: Rendered | RenderingFailure | bytes
+        body: Rendered | RenderingError | bytes
         headers: tuple[Header, ...] = ()
         if kinds == ["Raw"]:
             if not raw:
-                raise BadRequest("The raw message is empty.")
+                raise BadRequestError("The raw message is empty.")
             body = raw
         elif kinds == ["Simple"]:
             headers = read_headers(content.get("Headers") or [])
@@ -148,7 +148,7 @@ class Sending:
             data = read_data(content.get("TemplateData"))
             try:
                 body = found.render(data)
-            except RenderingFailure as failure:
+            except RenderingError as failure:
                 body = failure
         self._account.check_recipients(recipients.all)
         self._account.spend_rate(len(recipients.all))
@@ -161,13 +161,13 @@ class Sending:
         _refuse_unsupported(params)
         entries: Sequence[Params] = params["BulkEmailEntries"]
         if not 1 <= len(entries) <= limits.BULK_ENTRIES:
-            raise BadRequest(
+            raise BadRequestError(
                 "1 validation error detected: Value at 'bulkEmailEntries' failed to satisfy constraint: "
                 f"Member must have length between 1 and {limits.BULK_ENTRIES}"
             )
         content = params["DefaultContent"].get("Template")
         if content is None:
-            raise BadRequest("DefaultContent must have a Template.")
+            raise BadRequestError("DefaultContent must have a Template.")
         default_tags = read_tags(params.get("DefaultEmailTags") or [])
         default_headers = read_headers(content.get("Headers") or [])
         default_data = read_data(content.get("TemplateData"))
@@ -187,11 +187,11 @@ class Sending:
                 replacement = (entry.get("ReplacementEmailContent") or {}).get("ReplacementTemplate") or {}
                 data = merge_data(default_data, read_data(replacement.get("ReplacementTemplateData")))
                 self._account.check_recipients(recipients.all)
-            except (BadAddress, BadRequest) as error:
-                text = error.message if isinstance(error, Refusal) else str(error)
+            except (BadAddressError, BadRequestError) as error:
+                text = error.message if isinstance(error, ApiError) else str(error)
                 results[number] = {"Status": "INVALID_PARAMETER", "Error": text}
                 continue
-            except Refusal as error:
+            except ApiError as error:
                 results[number] = {"Status": "MESSAGE_REJECTED", "Error": error.message}
                 continue
             rule = call.faults.entry(number, Target(recipients.bare, dict(tags)))
@@ -201,10 +201,10 @@ class Sending:
                     reported[number]["Error"] = str(error_text)
                 if not rule.given.get("accept"):
                     continue
-            body: Rendered | RenderingFailure
+            body: Rendered | RenderingError
             try:
                 body = template.render(data)
-            except RenderingFailure as failure:
+            except RenderingError as failure:
                 body = failure
             drafts[number] = _Draft(recipients, tags, headers, body)
         if drafts:
@@ -222,16 +222,16 @@ class Sending:
 
     def _common(self, db: sqlite3.Connection, params: Params, sender: str | None) -> _Common:
         if not sender:
-            raise BadRequest("Missing required field: FromEmailAddress.")
+            raise BadRequestError("Missing required field: FromEmailAddress.")
         try:
             address = addresses.read(sender)
             reply_to = tuple(addresses.read(one).shown for one in params.get("ReplyToAddresses") or ())
-        except BadAddress as error:
-            raise BadRequest(str(error)) from None
+        except BadAddressError as error:
+            raise BadRequestError(str(error)) from None
         identity = self._account.verified_identity(db, address)
         name = params.get("ConfigurationSetName") or ""
         if name and not db.execute("SELECT 1 FROM configuration_sets WHERE name = ?", (name,)).fetchone():
-            raise NotFound(f"Configuration set <{name}> does not exist.")
+            raise NotFoundError(f"Configuration set <{name}> does not exist.")
         self._account.check_sending()
         return _Common(address, identity, name, reply_to)
 
@@ -263,7 +263,7 @@ class Sending:
         entry: int,
     ) -> list[dict[str, Any]]:
         tags = dict(draft.tags)
-        failed = isinstance(draft.content, RenderingFailure)
+        failed = isinstance(draft.content, RenderingError)
         outcomes = {
             one.bare: Outcome.RENDERING_FAILURE if failed else self._outcome(db, one, tags)
             for one in draft.recipients.all
@@ -288,7 +288,7 @@ class Sending:
             from_addresses=(common.sender.shown,),
             to_addresses=tuple(one.shown for one in draft.recipients.to),
         )
-        failure = str(draft.content) if isinstance(draft.content, RenderingFailure) else ""
+        failure = str(draft.content) if isinstance(draft.content, RenderingError) else ""
         if common.configuration_set:
             for kind, address, record in events.records(sent, outcomes, failure):
                 self._publisher.publish(db, common.configuration_set, kind, record, address, tags)
@@ -327,7 +327,7 @@ class Sending:
 
 
 def _build(draft: _Draft, common: _Common, message_id: str, now: datetime) -> Built:
-    if isinstance(draft.content, RenderingFailure):
+    if isinstance(draft.content, RenderingError):
         return Built(b"", ())
     if isinstance(draft.content, bytes):
         built = message.restamp(draft.content, message_id, now)
@@ -345,14 +345,14 @@ def _build(draft: _Draft, common: _Common, message_id: str, now: datetime) -> Bu
         )
         built = message.build(mail, message_id, now)
     if len(built.raw) > limits.MESSAGE_BYTES:
-        raise Refusal("MessageRejected", f"Message length is more than {limits.MESSAGE_BYTES} bytes long.")
+        raise ApiError("MessageRejected", f"Message length is more than {limits.MESSAGE_BYTES} bytes long.")
     return built
 
 
-def _content_bytes(content: Rendered | RenderingFailure | bytes) -> bytes:
+def _content_bytes(content: Rendered | RenderingError | bytes) -> bytes:
     if isinstance(content, bytes):
         return content
-    if isinstance(content, RenderingFailure):
+    if isinstance(content, RenderingError):
         return b""
     return "\0".join((content.subject, content.text or "", content.html or "")).encode("utf-8", "replace")
 
@@ -366,7 +366,7 @@ def _with(common: _Common, template: str | None, attachments: tuple[Attachment, 
 def _refuse_unsupported(params: Params) -> None:
     for name in ("EndpointId", "TenantName"):
         if params.get(name):
-            raise NotFound(f"{name} {params[name]} does not exist: the local SES has none.")
+            raise NotFoundError(f"{name} {params[name]} does not exist: the local SES has none.")
 
 
 def _recipients(destination: Params) -> _Recipients:
@@ -376,9 +376,9 @@ def _recipients(destination: Params) -> _Recipients:
     )
     found = _Recipients(to, cc, bcc)
     if not found.all:
-        raise BadAddress("Destination has no recipient.")
+        raise BadAddressError("Destination has no recipient.")
     if len(found.all) > limits.MESSAGE_RECIPIENTS:
-        raise BadAddress(f"Recipient count exceeds {limits.MESSAGE_RECIPIENTS}.")
+        raise BadAddressError(f"Recipient count exceeds {limits.MESSAGE_RECIPIENTS}.")
     return found
 
 
@@ -389,12 +389,12 @@ def _merged_tags(default: tuple[Header, ...], replacement: tuple[Header, ...]) -
 def _simple(content: Params) -> Rendered:
     subject = content["Subject"]["Data"]
     if "\r" in subject or "\n" in subject:
-        raise BadRequest("The subject contains a line break.")  # assumed; it must never become a header
+        raise BadRequestError("The subject contains a line break.")  # assumed; it must never become a header
     text, html = (
         part["Data"] if (part := content["Body"].get(kind)) is not None else None for kind in ("Text", "Html")
     )
     if not text and not html:
-        raise BadRequest("The message has no content: Body needs Text or Html.")
+        raise BadRequestError("The message has no content: Body needs Text or Html.")
     return Rendered(subject, text or None, html or None)
 
 
@@ -402,7 +402,7 @@ def _from_headers(raw: bytes, sender: str | None, destination: Params) -> tuple[
     """API_RawMessage: the From header stands for FromEmailAddress, To, Cc and Bcc for Destination."""
     head = BytesHeaderParser(policy=compat32).parsebytes(raw)
     if not head.items():
-        raise BadRequest("The raw message has no headers.")
+        raise BadRequestError("The raw message has no headers.")
     if not any(destination.values()):
         destination = {
             f"{name}Addresses": [

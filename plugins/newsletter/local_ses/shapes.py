@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, unquote
 from botocore.loaders import Loader
 from botocore.model import ListShape, MapShape, ServiceModel, Shape, StructureShape
 
-from newsletter.local_ses.refusal import BadRequest, Refusal
+from newsletter.local_ses.api_error import ApiError, BadRequestError
 
 Params = dict[str, Any]
 
@@ -51,22 +51,22 @@ def _routes() -> tuple[_Route, ...]:
 def route(method: str, raw_path: str) -> tuple[str, dict[str, str]]:
     """Find the sesv2 operation of a request and the parameters in its path.
 
-    Raises Refusal UnknownOperationException (404) if the API has no such address.
+    Raises ApiError UnknownOperationException (404) if the API has no such address.
     """
     for candidate in _routes():
         found = candidate.path.fullmatch(raw_path) if candidate.method == method else None
         if found:
             return candidate.operation, {key: unquote(value) for key, value in found.groupdict().items()}
-    raise Refusal("UnknownOperationException", f"SES v2 has no operation {method} {raw_path}.", 404)
+    raise ApiError("UnknownOperationException", f"SES v2 has no operation {method} {raw_path}.", 404)
 
 
 def read(operation: str, in_path: Mapping[str, str], query: str, body: bytes) -> Params:
-    """Collect and check the parameters of a sesv2 call (REST-JSON). Raises BadRequest with AWS's wording."""
+    """Collect and check the parameters of a sesv2 call (REST-JSON). Raises BadRequestError in AWS words."""
     shape = service("sesv2").operation_model(operation).input_shape
     if shape is None:
         return {}
     asked = parse_qs(query, keep_blank_values=True)
-    params = _json_object(body) if body else {}
+    params = json_object(body) if body else {}
     for name, member in shape.members.items():
         place, wire_name = member.serialization.get("location"), member.serialization.get("name", name)
         if place == "uri" and wire_name in in_path:
@@ -77,13 +77,14 @@ def read(operation: str, in_path: Mapping[str, str], query: str, body: bytes) ->
     return params
 
 
-def _json_object(body: bytes) -> Params:
+def json_object(body: bytes) -> Params:
+    """Read a request's JSON object. Raises ApiError SerializationException."""
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refusal("SerializationException", "The request body is not JSON.", 400) from None
+        raise ApiError("SerializationException", "The request body is not JSON.", 400) from None
     if not isinstance(value, dict):
-        raise Refusal("SerializationException", "The request body is not a JSON object.", 400)
+        raise ApiError("SerializationException", "The request body is not a JSON object.", 400)
     return value
 
 
@@ -94,17 +95,17 @@ def _from_query(shape: Shape, values: list[str]) -> Any:
         try:
             return int(values[-1])
         except ValueError:
-            raise Refusal("SerializationException", f"{values[-1]!r} is not a number.", 400) from None
+            raise ApiError("SerializationException", f"{values[-1]!r} is not a number.", 400) from None
     return values[-1]
 
 
 def check(shape: Shape, params: Params) -> None:
-    """Check a value against a shape of the model. Raises BadRequest that lists every violation."""
+    """Check a value against a shape of the model. Raises BadRequestError that lists every violation."""
     errors: list[str] = []
     _check(shape, params, "", errors)
     if errors:
         plural = "s" if len(errors) > 1 else ""
-        raise BadRequest(f"{len(errors)} validation error{plural} detected: " + "; ".join(errors))
+        raise BadRequestError(f"{len(errors)} validation error{plural} detected: " + "; ".join(errors))
 
 
 _TYPES: dict[str, tuple[type, ...]] = {
@@ -126,7 +127,7 @@ def _check(shape: Shape, value: Any, path: str, errors: list[str]) -> None:
     wrong_type = not isinstance(value, _TYPES.get(kind, (object,)))
     if wrong_type or (isinstance(value, bool) and kind != "boolean"):
         # AWS answers a wrong JSON type with SerializationException, not with a list of violations.
-        raise Refusal("SerializationException", f"Value at '{path or 'body'}' is not of type {kind}.", 400)
+        raise ApiError("SerializationException", f"Value at '{path or 'body'}' is not of type {kind}.", 400)
     if isinstance(shape, StructureShape):
         for name in shape.required_members:
             if value.get(name) is None:
@@ -152,7 +153,7 @@ def _check(shape: Shape, value: Any, path: str, errors: list[str]) -> None:
         try:
             base64.b64decode(value, validate=True)
         except (binascii.Error, ValueError):
-            raise Refusal("SerializationException", f"Value at '{path}' is not base64.", 400) from None
+            raise ApiError("SerializationException", f"Value at '{path}' is not base64.", 400) from None
     elif kind in ("integer", "long", "double"):
         low, high = shape.metadata.get("min"), shape.metadata.get("max")
         if low is not None and value < low:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,27 +103,3 @@ def topic_queue(topic_arn: str) -> str:
 def queue_arn(name: str, region: str) -> str:
     """Return a queue's ARN."""
     return f"arn:aws:sqs:{region}:{ACCOUNT_ID}:{name}"
-
-
-class TokenBucket:
-    """SES's maximum send rate in recipients per second, with a burst of one second.
-
-    A call goes through as long as anything is left, and then runs into debt: "if your send rate quota is
-    one message per second, and you send a message to five recipients at once, Amazon SES lets you do that.
-    For the next five seconds, though, Amazon will return errors" (SES blog, quoted in django-ses#59).
-    """
-
-    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate, self._clock, self._lock = rate, clock, threading.Lock()
-        self._left, self._at = max(rate, 1.0), clock()
-
-    def take(self, count: int) -> bool:
-        """Take `count` tokens; False if none is left and nothing was taken."""
-        with self._lock:
-            now = self._clock()
-            self._left = min(max(self._rate, 1.0), self._left + (now - self._at) * self._rate)
-            self._at = now
-            if self._left <= 0:
-                return False
-            self._left -= count
-            return True

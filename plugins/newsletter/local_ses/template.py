@@ -2,7 +2,7 @@
 
     {{name}}  {{a.b}}  {{.}}       a value, as it is: SES does not HTML-escape (DG
                                    send-personalized-email-advanced). {{{name}}} and {{&name}} are the same.
-    {{#name}} … {{/name}}          for each item of a list; once for an object, true or a text that is not empty
+    {{#name}} … {{/name}}          for each item of a list; once for an object, true or text that is not empty
     {{^name}} … {{/name}}          if there is none: missing, null, false, 0, "" or an empty list
     {{! note }}                    nothing
 
@@ -25,15 +25,17 @@ _TAG = re.compile(r"\{\{")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(?:\.[A-Za-z_][A-Za-z0-9_-]*)*")
 # aws-sdk-js-v3#6657: inline templates refused {{no_reply}} and {{a.b}} but took {{noReply}}.
 _INLINE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_WORDS = frozenset("if unless each with lookup log else this true false null undefined".split())
+_WORDS = frozenset(
+    ["if", "unless", "each", "with", "lookup", "log", "else", "this", "true", "false", "null", "undefined"]
+)
 _MISSING = object()
 
 
-class UnsupportedTemplate(ValueError):
+class UnsupportedTemplateError(ValueError):
     """The template is malformed or uses what is not in the shared core; `str()` says what and where."""
 
 
-class RenderingFailure(ValueError):
+class RenderingError(ValueError):
     """The data does not fit the template. `str()` is AWS's sentence."""
 
 
@@ -63,7 +65,7 @@ class Template:
     parts: tuple[Part, ...]
 
     def render(self, data: Mapping[str, Any]) -> str:
-        """Fill in `data`. Raises RenderingFailure if a value that is written is missing or null."""
+        """Fill in `data`. Raises RenderingError if a value that is written is missing or null."""
         out: list[str] = []
         _render(self.parts, data, data, out)
         return "".join(out)
@@ -81,7 +83,7 @@ class _Tag:
 def parse(source: str, *, inline: bool = False) -> Template:
     """Parse a template. `inline`: only simple substitution, as in API_Template's TemplateContent.
 
-    Raises UnsupportedTemplate.
+    Raises UnsupportedTemplateError.
     """
     stack: list[tuple[_Tag | None, list[Part]]] = [(None, [])]
     position = 0
@@ -138,19 +140,28 @@ def _tag(source: str, start: int, end: int, inside: str, *, triple: bool, inline
         raise _unsupported(source, start, f"whitespace control or a raw block, {shown}")
     sign = inside[:1] if inside[:1] in ("#", "^", "/", "&") else ""
     name = inside[len(sign) :].strip()
-    for first, what in ((">", "a partial"), ("=", "a change of delimiters"), ("@", "a data variable"), ("*", "a decorator")):
+    for first, what in (
+        (">", "a partial"),
+        ("=", "a change of delimiters"),
+        ("@", "a data variable"),
+        ("*", "a decorator"),
+    ):
         if name.startswith(first):
             raise _unsupported(source, start, f"{what}, {shown}")
     word = name.split(None, 1)[0] if name else ""
     if word in _WORDS or len(name.split()) > 1:
         raise _unsupported(source, start, f"the helper or keyword {{{{{sign}{word}}}}}, in {shown}")
-    if not (_NAME.fullmatch(name) or (name == "." and sign in ("", "&"))) or _WORDS & set(name.split(".")[1:]):
+    if not (_NAME.fullmatch(name) or (name == "." and sign in ("", "&"))) or _WORDS & set(
+        name.split(".")[1:]
+    ):
         raise _unsupported(source, start, f"the name in {shown}")
     if triple and sign:
         raise _unsupported(source, start, shown)
     if inline and (sign or triple or not _INLINE_NAME.fullmatch(name)):
         # API_Template: "supports only simple substitions when ... you provide the full template content".
-        raise UnsupportedTemplate(f"Template contains unsupported operations: {shown} in an inline template")
+        raise UnsupportedTemplateError(
+            f"Template contains unsupported operations: {shown} in an inline template"
+        )
     return _Tag(start, end, "" if sign == "&" else sign, name)
 
 
@@ -171,9 +182,9 @@ def _standalone(source: str, tag: _Tag) -> tuple[int, int]:
     return (start, end + 1) if source[end] == "\n" else (tag.start, tag.end)
 
 
-def _unsupported(source: str, position: int, what: str) -> UnsupportedTemplate:
+def _unsupported(source: str, position: int, what: str) -> UnsupportedTemplateError:
     line = source.count("\n", 0, position) + 1
-    return UnsupportedTemplate(
+    return UnsupportedTemplateError(
         f"Template contains unsupported operations: {what} (line {line}). The local SES takes only what "
         "Handlebars and Mustache share: values and sections."
     )
@@ -218,8 +229,8 @@ def _look_up(name: str, names: Mapping[str, Any], item: Any) -> Any:
 
 def _text(name: str, value: Any) -> str:
     if value is _MISSING or value is None:
-        # A null counts as missing: aws-sdk-js#2239. The sentence is DG event-publishing-retrieving-sns-examples'.
-        raise RenderingFailure(f"Attribute '{name}' is not present in the rendering data.")
+        # A null counts as missing: aws-sdk-js#2239. The sentence is AWS's, from its example of the event.
+        raise RenderingError(f"Attribute '{name}' is not present in the rendering data.")
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -228,4 +239,4 @@ def _text(name: str, value: Any) -> str:
         return str(int(value)) if value.is_integer() else repr(value)
     if isinstance(value, int):
         return str(value)
-    raise RenderingFailure(f"Attribute '{name}' is a list or an object and cannot be printed.")
+    raise RenderingError(f"Attribute '{name}' is a list or an object and cannot be printed.")

@@ -14,7 +14,7 @@ _STATUS = {
 }
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A call that is answered with an error: `code` is AWS's name of it, `status` the HTTP status."""
 
     def __init__(self, code: str, message: str, status: int | None = None) -> None:
@@ -24,21 +24,21 @@ class Refusal(Exception):
         super().__init__(f"{code}: {message}")
 
 
-class BadRequest(Refusal):
+class BadRequestError(ApiError):
     """The call is malformed or breaks a limit."""
 
     def __init__(self, message: str) -> None:
         super().__init__("BadRequestException", message)
 
 
-class NotFound(Refusal):
+class NotFoundError(ApiError):
     """The call names a thing that is not there."""
 
     def __init__(self, message: str) -> None:
         super().__init__("NotFoundException", message)
 
 
-class AlreadyExists(Refusal):
+class AlreadyExistsError(ApiError):
     """The call would make a thing that is there."""
 
     def __init__(self, message: str) -> None:

@@ -1,0 +1,110 @@
+"""Starting and stopping the local SES."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from newsletter.errors import SettingsError
+from newsletter.local_ses.config import QUEUE, LocalSesConfig, RunningSes, environment
+
+
+def serve(config: LocalSesConfig, host: str = "127.0.0.1", port: int = 4579) -> None:
+    """Serve until interrupted. Raises SettingsError if the address is taken, StoreError for the state."""
+    with _listen(host, port) as listener:
+        server = _Server(config, host, listener)
+        server.run()
+
+
+@contextmanager
+def running(config: LocalSesConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[RunningSes]:
+    """Serve in a thread for as long as the block lasts; port 0 takes a free one.
+
+    It answers when the block begins, and when the block ends the port is free and the state written.
+    Raises SettingsError if the address is taken, StoreError for the state.
+    """
+    with _listen(host, port) as listener:
+        server = _Server(config, host, listener)
+        thread = threading.Thread(target=server.run, name="local-ses", daemon=True)
+        thread.start()
+        try:
+            server.wait_until_started(thread)
+            yield server.described
+        finally:
+            server.stop()
+            thread.join()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"{host}:{port}: cannot be served: {error.strerror}.") from None
+    return listener
+
+
+class _Server:
+    """uvicorn with our application, stoppable from another thread."""
+
+    def __init__(self, config: LocalSesConfig, host: str, listener: socket.socket) -> None:
+        # Imported here, so that importing newsletter.local_ses costs no command the web server.
+        import uvicorn
+
+        from newsletter.local_ses.app import Waker, create_app
+        from newsletter.local_ses.core import LocalSes
+        from newsletter.local_ses.sqs import queue_url
+        from newsletter.local_ses.wire import WireProtocol
+
+        self._ses = ses = LocalSes(config)
+        self._listener = listener
+        self._waker = waker = Waker()
+
+        class Server(uvicorn.Server):
+            async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+                waker.close()  # ends long polls and hanging calls, for which uvicorn would wait
+                await super().shutdown(sockets)
+
+        self._uvicorn = Server(
+            uvicorn.Config(
+                create_app(ses, waker, host),
+                http=WireProtocol,
+                ws="none",
+                lifespan="off",
+                loop="asyncio",
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+        name = f"[{host}]" if ":" in host else host
+        url = f"http://{name}:{listener.getsockname()[1]}"
+        self.described = RunningSes(
+            url=url,
+            queue_url=queue_url(url, QUEUE),
+            topic_arn=config.topic_arn,
+            environment=environment(url, queue_url(url, QUEUE), config),
+            calls=ses.calls,
+        )
+
+    def run(self) -> None:
+        try:
+            self._uvicorn.run(sockets=[self._listener])
+        finally:
+            self._ses.close()
+
+    def wait_until_started(self, thread: threading.Thread) -> None:
+        # The socket is bound; once uvicorn listens on it a connection waits rather than fails.
+        while not self._uvicorn.started:
+            thread.join(0.005)
+            if not thread.is_alive():
+                raise SettingsError("The local SES did not start; see the messages above.")
+
+    def stop(self) -> None:
+        self._uvicorn.should_exit = True

@@ -1,0 +1,154 @@
+"""What every store promises. A store's test file subclasses this and gives it a store."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from newsletter import address
+from newsletter.errors import StoreError
+from newsletter.models import Package
+from newsletter.states import State
+from newsletter.store import Claim, Outcome, Store, Subscriber, Subscription
+
+NOW = datetime(2020, 11, 2, 9, 0, tzinfo=UTC)
+PACKAGE = Package(
+    month="2020-10", title="T", subject="S", preheader="P", sender="A <a@example.org>", reply_to="r@example.org",
+    html="<p>{{unsubscribe_url}}</p>", text="{{unsubscribe_url}}", headers={"List-Id": "<l.example.org>"},
+    placeholders=("unsubscribe_url",), content_hash="a" * 64, url="https://example.org/b/", commit=None,
+    items=({"title": "x"},),
+)  # fmt: skip
+
+
+def person(name: str, subscription: Subscription = Subscription.CONFIRMED) -> Subscriber:
+    return Subscriber(address.parse(f"{name}@example.org"), subscription)
+
+
+def fill(store: Store, count: int) -> None:
+    store.import_subscribers(person(f"reader{number:04d}") for number in range(count))
+
+
+def claim(store: Store, limit: int = 50, attempt: str = "a1") -> Claim:
+    taken = store.claim("2020-10", limit, attempt, NOW)
+    assert taken
+    return taken
+
+
+class StoreContract:
+    """Give it a fixture `store`."""
+
+    # -- subscribers
+
+    def test_an_import_can_be_repeated_and_adds_nobody_twice(self, store: Store) -> None:
+        people = [person("a"), person("b", Subscription.UNSUBSCRIBED), person("c", Subscription.PENDING)]
+        assert store.import_subscribers(people).added == 3
+        again = store.import_subscribers(people)
+        assert (again.added, again.withdrawn, again.known) == (0, 0, 3)
+
+    def test_addresses_that_differ_in_case_are_one_person(self, store: Store) -> None:
+        store.import_subscribers([person("Reader"), person("READER")])
+        assert store.subscription_counts() == {Subscription.CONFIRMED: 1}
+
+    @pytest.mark.parametrize("before", list(Subscription))
+    @pytest.mark.parametrize("after", list(Subscription))
+    def test_an_import_never_raises_a_status(self, store: Store, before: Subscription, after: Subscription) -> None:
+        store.import_subscribers([person("a", before)])
+        store.import_subscribers([person("a", after)])
+        expected = Subscription.UNSUBSCRIBED if after is Subscription.UNSUBSCRIBED else before
+        assert store.subscription_counts() == {expected: 1}
+
+    # -- freezing
+
+    def test_only_the_confirmed_and_unsuppressed_are_frozen_and_the_others_have_their_reason(self, store: Store) -> None:
+        store.import_subscribers(
+            [person("yes"), person("no", Subscription.UNSUBSCRIBED), person("wait", Subscription.PENDING), person("bounced")]
+        )
+        store.suppress("bounced@example.org", "hard_bounce", NOW, "550")
+        assert store.freeze(PACKAGE, NOW)
+        counts = store.counts("2020-10")
+        assert counts.states == {State.PENDING: 1}
+        assert counts.exclusions == {"pending": 1, "suppressed: hard_bounce": 1, "unsubscribed": 1}
+
+    def test_what_is_frozen_stays_whatever_comes_later(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        store.import_subscribers([person("later")])
+        assert not store.freeze(replace(PACKAGE, subject="Another", content_hash="b" * 64), NOW)
+        assert store.frozen("2020-10") == PACKAGE
+        assert store.counts("2020-10").recipients == 3
+
+    def test_a_briefing_that_was_not_frozen_has_no_recipients(self, store: Store) -> None:
+        assert store.frozen("2020-10") is None
+        assert store.counts("2020-10").recipients == 0
+        assert store.claim("2020-10", 50, "a", NOW) is None
+
+    # -- claiming and recording
+
+    def test_nobody_is_in_two_claims(self, store: Store) -> None:
+        fill(store, 7)
+        store.freeze(PACKAGE, NOW)
+        first, second, third = claim(store, 3, "a1"), claim(store, 3, "a2"), claim(store, 3, "a3")
+        numbers = [r.number for taken in (first, second, third) for r in taken.recipients]
+        assert sorted(numbers) == list(range(1, 8))
+        assert store.claim("2020-10", 3, "a4", NOW) is None
+
+    def test_whoever_unsubscribes_or_is_suppressed_after_the_freeze_is_skipped(self, store: Store) -> None:
+        fill(store, 4)
+        store.freeze(PACKAGE, NOW)
+        store.import_subscribers([person("reader0001", Subscription.UNSUBSCRIBED)])
+        store.suppress("reader0002@example.org", "complaint", NOW, "event")
+        assert [r.address for r in claim(store).recipients] == ["reader0000@example.org", "reader0003@example.org"]
+        assert store.counts("2020-10").of(State.SKIPPED) == 2
+
+    def test_a_claim_of_people_who_all_left_goes_on_to_the_next(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        for number in (0, 1):
+            store.suppress(f"reader000{number}@example.org", "complaint", NOW, "event")
+        assert [r.address for r in claim(store, 2).recipients] == ["reader0002@example.org"]
+
+    def test_an_outcome_is_kept_with_its_evidence(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store)
+        states = (State.SUBMITTED, State.FAILED, State.IN_DOUBT)
+        store.record(taken, [Outcome(r.number, s, "why") for r, s in zip(taken.recipients, states, strict=True)], NOW)
+        assert store.counts("2020-10").states == dict.fromkeys(states, 1)
+
+    def test_a_recipient_given_back_can_be_claimed_again_and_only_by_the_new_claim(self, store: Store) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        first = claim(store, attempt="a1")
+        store.record(first, [Outcome(1, State.PENDING, "throttled")], NOW)
+        second = claim(store, attempt="a2")
+        with pytest.raises(StoreError):
+            store.record(first, [Outcome(1, State.SUBMITTED, "late")], NOW)
+        store.record(second, [Outcome(1, State.SUBMITTED, "id")], NOW)
+        assert store.counts("2020-10").states == {State.SUBMITTED: 1}
+
+    def test_a_step_the_table_does_not_have_changes_nothing(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store)
+        with pytest.raises(StoreError):
+            store.record(taken, [Outcome(1, State.SUBMITTED, "id"), Outcome(2, State.DELIVERED, "id")], NOW)
+        assert store.counts("2020-10").states == {State.CLAIMED: 2}
+
+    def test_what_a_dead_sender_had_claimed_is_in_doubt_and_not_mailed_again(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        claim(store, 2)
+        assert store.hold_orphans("2020-10", NOW) == 2
+        assert [r.number for r in claim(store, attempt="a2").recipients] == [3]
+        assert store.counts("2020-10").of(State.IN_DOUBT) == 2
+
+    def test_only_one_process_sends_a_briefing_at_a_time(self, store: Store) -> None:
+        with store.sending("2020-10"):
+            with pytest.raises(StoreError, match="another process is sending it now"), store.sending("2020-10"):
+                pass
+            with store.sending("2020-11"):
+                pass
+        with store.sending("2020-10"):
+            pass

@@ -1,0 +1,166 @@
+"""The command line: what a person types, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from newsletter.cli import main
+from tests.conftest import ROOT, Project
+
+
+@pytest.fixture(scope="session")
+def mailed(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The sample month, mailed to the sample subscribers through a local SES."""
+    done = built.newsletter("subscribers", "import", "samples/subscribers.csv")
+    assert done.returncode == 0, done.stderr
+    done = built.newsletter("local-ses", "--", "python", "-m", "newsletter", "send", "2020-10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return built
+
+
+def test_the_sample_month_reaches_all_117_confirmed_subscribers_once_and_whole(mailed: Project) -> None:
+    mails = [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        for path in (mailed.path / "var/mailbox").glob("*.eml")
+    ]
+    assert len(mails) == 117
+    assert set(Counter(str(mail["To"]) for mail in mails).values()) == {1}
+    for mail in mails:
+        assert mail["List-Unsubscribe"].startswith("<https://briefing.example.org/u/")
+        assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+        assert mail["List-Id"]
+        assert len(mail.get_all("To")) == 1
+        parts = [part.get_content_type() for part in mail.walk() if not part.is_multipart()]
+        assert parts == ["text/plain", "text/html"]
+        for part in mail.walk():
+            if not part.is_multipart():
+                assert "{{" not in part.get_content()
+
+
+def test_status_counts_them_for_people_and_for_programs(mailed: Project) -> None:
+    done = mailed.newsletter("status", "2020-10", "--json")
+    assert json.loads(done.stdout) == {
+        "briefing": "2020-10", "recipients": 117, "submitted": 117, "failed": 0, "skipped": 0, "in_doubt": 0, "pending": 0,
+    }  # fmt: skip
+    words = mailed.newsletter("status", "2020-10").stdout
+    assert "117" in words
+    assert "unsubscribed" in words
+
+
+def test_sending_again_says_so_posts_nothing_and_needs_no_ses(mailed: Project) -> None:
+    before = sorted((mailed.path / "var/mailbox").iterdir())
+    done = mailed.newsletter("send", "2020-10")
+    assert done.returncode == 0, done.stderr
+    assert "everybody has 2020-10 already" in done.stdout
+    assert sorted((mailed.path / "var/mailbox").iterdir()) == before
+
+
+def test_a_local_ses_passes_on_how_its_command_ended(built: Project) -> None:
+    assert built.newsletter("local-ses", "--", "sh", "-c", "exit 7").returncode == 7
+    assert built.newsletter("local-ses", "--", "no-such-command").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("send", "2020-13"), 2, "Write it as 2020-10"),
+        (("send", "October"), 2, "Write it as 2020-10"),
+        (("sned",), 2, "No such command"),
+        (("send", "2019-01"), 1, "newsletter briefing 2019-01"),
+        (("briefing", "2019-01"), 1, "content/briefings/2019-01.md"),
+        (("subscribers", "import", "none.csv"), 1, "none.csv: there is no such file"),
+        (("local-ses", "--faults", "none.json", "--", "true"), 1, "none.json"),
+    ],
+)
+def test_a_mistake_is_answered_with_what_to_do_and_never_a_traceback(
+    project: Project, words: tuple[str, ...], status: int, says: str
+) -> None:
+    done = project.newsletter(*words)
+    assert (done.returncode, "Traceback" in done.stdout + done.stderr) == (status, False), done.stderr
+    assert says in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("STORE_URL", "mysql://x", "STORE_URL"),
+        ("SECRET_KEY", "short", "SECRET_KEY"),
+    ],
+)
+def test_a_wrong_setting_is_named(project: Project, name: str, value: str, says: str) -> None:
+    done = project.newsletter("status", "2020-10", **{name: value})
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_sending_without_a_region_says_how_to_go_on(mailed: Project, make_project: Callable[..., Project]) -> None:
+    other = make_project("publication.toml", "plugins", "samples")
+    shutil.copytree(mailed.path / "build/briefings", other.path / "build/briefings")
+    assert other.newsletter("subscribers", "import", "samples/subscribers.csv").returncode == 0
+    done = other.newsletter("send", "2020-10", AWS_CONFIG_FILE="/dev/null", AWS_EC2_METADATA_DISABLED="true")
+    assert done.returncode == 1
+    assert "newsletter local-ses -- newsletter send" in done.stderr
+
+
+def test_the_mail_half_runs_where_neither_pelican_nor_content_is(mailed: Project, make_project: Callable[..., Project]) -> None:
+    """A server that only mails needs no site; so no command of the mail half may import Pelican."""
+    other = make_project("publication.toml", "plugins")
+    other.write("plugins/pelican.py", "raise ImportError('the mail half imported pelican')\n")
+    assert other.newsletter("status", "2020-10", "--json").returncode == 0
+    assert other.newsletter("subscribers", "import", str(ROOT / "samples/subscribers.csv")).returncode == 0
+
+
+def test_an_import_names_each_refused_line_and_takes_the_others(project: Project) -> None:
+    project.write(
+        "list.csv",
+        "Email,Status,Name\nfine@example.org,confirmed,\nnot-an-address,confirmed,\nümlaut@example.org,confirmed,\n"
+        "odd@example.org,maybe,\n\nFINE@example.org,confirmed,twice\n",
+    )
+    done = project.newsletter("subscribers", "import", "list.csv")
+    assert done.returncode == 0, done.stderr
+    assert "list.csv:3: email:" in done.stderr
+    assert "list.csv:4: email:" in done.stderr
+    assert 'list.csv:5: status: "maybe"' in done.stderr
+    assert "1 added, 1 known already, 3 refused" in done.stdout
+
+
+def test_a_list_without_status_mails_nobody_until_someone_vouches_for_it(project: Project) -> None:
+    project.write("list.csv", "email\na@example.org\nb@example.org\n")
+    done = project.newsletter("subscribers", "import", "list.csv")
+    assert "2 without a status are pending" in done.stdout
+    project.write("list2.csv", "email\nc@example.org\n")
+    done = project.newsletter("subscribers", "import", "--confirmed", "list2.csv")
+    assert "1 confirmed, 2 pending" in done.stdout
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    found = []
+    for name, command in group.commands.items():
+        found.append((*path, name))
+        if isinstance(command, click.Group):
+            found += _commands(command, (*path, name))
+    return found
+
+
+@pytest.mark.parametrize("command", _commands(main), ids=" ".join)
+def test_every_command_has_help_with_a_sentence_of_its_own(command: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+    assert len(result.output.split("\n\n")[1].strip()) > 20
+
+
+def test_the_makefile_offers_the_promised_targets_and_explains_each() -> None:
+    text = (ROOT / "Makefile").read_text()
+    for target in ("all", "help", "html", "serve", "check", "test", "lint", "clean", "bench", "briefing"):
+        assert any(line.startswith(f"{target}:") and "## " in line for line in text.splitlines()), target

@@ -1,0 +1,86 @@
+"""The feed is strict RSS, whole, and the same for the same content."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from xml.parsers import expat
+from zoneinfo import ZoneInfo
+
+import feedparser
+import pytest
+
+from newsletter import feed, publication
+from newsletter.models import Analysis, KeyJudgement
+from tests.conftest import ROOT, Project
+
+FACTS = publication.load(ROOT / "publication.toml")
+LONDON = ZoneInfo("Europe/London")
+
+
+def _article(number: int, title: str = "A claim", body: str = "<p>Body.</p>") -> Any:
+    date = datetime(2020, 10, 1, tzinfo=LONDON) + timedelta(days=number)
+    judgement = KeyJudgement("It holds.", "unlikely", "low", "31 March 2021", "20–45\u00a0%")
+    analysis = Analysis(f"{number}.md", title, str(number), date, "Standfirst & more", "Iraq", ("Oil",), (), (judgement,))
+    return SimpleNamespace(
+        title=title, date=date, slug=f"piece-{number}", url=f"analyses/{number}/", analysis=analysis,
+        get_content=lambda _address: body,
+    )  # fmt: skip
+
+
+def _documents(articles: list[Any]) -> dict[str, bytes]:
+    return dict(feed.documents(articles, FACTS, "feed.xml"))
+
+
+def test_the_built_feed_is_read_without_complaint_and_has_every_analysis_in_full(built: Project) -> None:
+    read = feedparser.parse((built.path / "output/feed.xml").read_bytes())
+    assert not read.bozo
+    assert len(read.entries) == len(list((built.path / "content/analyses").rglob("*.md")))
+    entry = next(e for e in read.entries if "us-embassy-baghdad-threat" in e.link)
+    assert entry.link.startswith("https://briefing.example.org/analyses/2020/")
+    text = entry.content[0].value
+    assert len(text.split()) > 900
+    assert re.search(r"\(\d+–\d+\u00a0%\)", text)
+    assert 'href="https://briefing.example.org/analyses/' in text
+    assert "{filename}" not in text
+
+
+@pytest.mark.parametrize("hostile", ["\x00\x0b\x1f", "\ufffe\uffff", "\ud800", "]]>", "<&>\"'", "{{ x }}", "\u202e"])
+def test_no_character_of_a_piece_breaks_the_xml(hostile: str) -> None:
+    (document,) = _documents([_article(1, f"A{hostile}b", f"<p>c{hostile}d</p>")]).values()
+    expat.ParserCreate().Parse(document, True)
+    (entry,) = feedparser.parse(document).entries
+    assert entry.title.startswith("A")
+    assert entry.title.endswith("b")
+
+
+def test_ids_and_dates_come_from_the_content_and_survive_a_new_headline() -> None:
+    first = feedparser.parse(_documents([_article(1, "One")])["feed.xml"])
+    second = feedparser.parse(_documents([_article(1, "Another")])["feed.xml"])
+    assert first.entries[0].id == second.entries[0].id
+    assert first.feed.updated == "Fri, 02 Oct 2020 00:00:00 +0100"
+
+
+def test_no_piece_is_lost_when_there_are_many_and_full_archives_never_change() -> None:
+    articles = [_article(number) for number in reversed(range(2 * feed.PAGE + 7))]
+    documents = _documents(articles)
+    ids, name = [], "feed.xml"
+    while name:
+        read = feedparser.parse(documents[name])
+        ids += [entry.id for entry in read.entries]
+        older = [link.href for link in read.feed.links if link.rel == "prev-archive"]
+        name = older[0].removeprefix(f"{FACTS.site_url}/") if older else ""
+    assert len(ids) == len(set(ids)) == len(articles)
+    grown = _documents([_article(2 * feed.PAGE + 7), *articles])
+    assert grown["feed-1.xml"] == documents["feed-1.xml"]
+
+
+def test_an_empty_site_has_a_feed_all_the_same() -> None:
+    assert feedparser.parse(_documents([])["feed.xml"]).feed.title == f"{FACTS.house}: {FACTS.name}"
+
+
+def test_the_feed_reads_no_clock(tmp_path: Path) -> None:
+    assert _documents([_article(1)]) == _documents([_article(1)])

@@ -1,0 +1,49 @@
+"""A reader of one piece is led to the pieces nearest to it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from newsletter.models import Analysis
+from newsletter.related import HOW_MANY, related
+
+START = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def _piece(number: int, region: str, *topics: str, day: int = 0) -> Analysis:
+    return Analysis(f"analyses/{number}.md", f"Piece {number}", str(number), START + timedelta(days=day), "", region, topics)
+
+
+PIECES = st.lists(
+    st.tuples(st.sampled_from(["Iraq", "Gulf", ""]), st.sets(st.sampled_from("abcd")), st.integers(0, 900)), max_size=25
+).map(lambda rows: [_piece(n, region, *sorted(topics), day=day) for n, (region, topics, day) in enumerate(rows)])
+
+
+@given(PIECES)
+def test_never_itself_never_twice_and_as_many_as_there_are(pieces: list[Analysis]) -> None:
+    for index, others in enumerate(related(pieces)):
+        assert index not in others
+        assert len(set(others)) == len(others) == min(HOW_MANY, len(pieces) - 1)
+
+
+@given(PIECES, st.randoms(use_true_random=False))
+def test_the_order_of_the_files_changes_nothing(pieces: list[Analysis], random: object) -> None:
+    shuffled = pieces[:]
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    before = {p.source: [pieces[i].source for i in others] for p, others in zip(pieces, related(pieces), strict=True)}
+    after = {p.source: [shuffled[i].source for i in others] for p, others in zip(shuffled, related(shuffled), strict=True)}
+    assert before == after
+
+
+def test_region_and_topics_come_before_mere_newness() -> None:
+    pieces = [
+        _piece(0, "Iraq", "oil", day=100),
+        _piece(1, "Iraq", "oil", day=90),
+        _piece(2, "Gulf", "oil", day=95),
+        _piece(3, "Iraq", day=95),
+        *(_piece(n, "Levant", day=99) for n in range(4, 9)),
+    ]
+    assert related(pieces)[0][:3] == [1, 3, 2]

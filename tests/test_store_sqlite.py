@@ -1,0 +1,101 @@
+"""The SQLite store keeps the contract, and keeps it through a crash, a rival and a newer version."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from newsletter.errors import SettingsError, StoreError
+from newsletter.store import Store, open_store
+from tests.store_contract import NOW, PACKAGE, StoreContract, claim, fill, person
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "newsletter.db"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{path}")
+    yield opened
+    opened.close()
+
+
+class TestSqliteStore(StoreContract):
+    pass
+
+
+def test_every_write_is_on_the_disk_before_it_is_answered(path: Path, store: Store) -> None:
+    """FULL in WAL, EXTRA in the rollback journal; WAL only where its reset bug is mended."""
+    fill(store, 1)
+    database = store._db  # type: ignore[attr-defined]
+    (journal,) = database.execute("PRAGMA journal_mode").fetchone()
+    (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
+    if sqlite3.sqlite_version_info < (3, 51, 3):
+        assert (journal, synchronous) == ("delete", 3)
+    else:
+        assert (journal, synchronous) == ("wal", 2)
+
+
+def test_every_transaction_that_writes_begins_as_a_writer(path: Path, store: Store) -> None:
+    """One that begins as a reader fails at once, timeout or not, when another has written meanwhile."""
+    begun: list[str] = []
+    store._db.set_trace_callback(begun.append)  # type: ignore[attr-defined]
+    fill(store, 2)
+    store.freeze(PACKAGE, NOW)
+    claim(store)
+    store.hold_orphans("2020-10", NOW)
+    begins = [statement for statement in begun if statement.upper().startswith("BEGIN")]
+    assert begins
+    assert set(begins) == {"BEGIN IMMEDIATE"}
+    depth = 0
+    for statement in begun:
+        word = statement.split(None, 1)[0].upper()
+        depth += {"BEGIN": 1, "COMMIT": -1, "ROLLBACK": -1}.get(word, 0)
+        assert depth or word not in {"INSERT", "UPDATE", "DELETE"}, statement
+
+
+def test_a_claim_outlives_a_process_killed_right_after_it(path: Path, store: Store) -> None:
+    fill(store, 3)
+    store.freeze(PACKAGE, NOW)
+    script = (
+        "import os, sys, signal; from datetime import datetime, UTC; from newsletter.store import open_store\n"
+        "open_store(sys.argv[1]).claim('2020-10', 2, 'dead', datetime.now(UTC)); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, f"sqlite:///{path}"], check=False).returncode == -9
+    assert store.hold_orphans("2020-10", NOW) == 2
+
+
+def test_an_import_cut_off_in_the_middle_goes_on_from_there(path: Path, store: Store) -> None:
+    def broken() -> Iterator[object]:
+        yield person("a")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.import_subscribers(broken())  # type: ignore[arg-type]
+    assert store.import_subscribers([person("a"), person("b")]).added == 2
+
+
+def test_a_database_of_a_newer_program_is_left_alone(path: Path, store: Store) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 999")
+    with pytest.raises(StoreError, match="newer version"):
+        open_store(f"sqlite:///{path}")
+
+
+def test_a_file_that_is_no_database_is_named(path: Path) -> None:
+    path.write_text("this is no database, but it is long enough to be taken for one " * 20)
+    with pytest.raises(StoreError, match=r"newsletter\.db: cannot be opened"):
+        open_store(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite://", "sqlite:///", "postgres://x/y", "var/newsletter.db"])
+def test_a_store_url_that_names_no_store_is_refused_with_an_example(url: str) -> None:
+    with pytest.raises(SettingsError, match="sqlite:///var/newsletter.db"):
+        open_store(url)
