@@ -48,7 +48,9 @@ class Project:
         return self._run([sys.executable, "-m", "pelican", *words], environment)
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "STORE_URL"))}
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "STORE_URL"))
+        }
         return subprocess.run(
             command,
             cwd=self.path,
@@ -77,7 +79,9 @@ class Project:
         head = "".join(f"{key}: {value}\n" for key, value in facts.items() if value)
         return self.write(f"content/analyses/2020/{name}.md", f"---\n{head}---\n{body}\n")
 
-    def briefing(self, month: str = "2020-10", body: str = "Dear reader,\n\nA letter.", extra: str = "") -> Path:
+    def briefing(
+        self, month: str = "2020-10", body: str = "Dear reader,\n\nA letter.", extra: str = ""
+    ) -> Path:
         return self.write(
             f"content/briefings/{month}.md",
             f"---\ntitle: Briefing {month}\nsubject: What to expect\npreheader: One line.\n{extra}---\n{body}\n",
@@ -119,4 +123,4 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Project]]:
     """Makes projects with the parts a test names."""
-    yield lambda *parts: _project(tmp_path_factory.mktemp("made") / "project", parts)
+    return lambda *parts: _project(tmp_path_factory.mktemp("made") / "project", parts)

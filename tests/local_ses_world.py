@@ -15,6 +15,7 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
+
 from newsletter.local_ses.config import LocalSesConfig, RunningSes
 from newsletter.local_ses.server import running
 

@@ -53,7 +53,9 @@ class StoreContract:
 
     @pytest.mark.parametrize("before", list(Subscription))
     @pytest.mark.parametrize("after", list(Subscription))
-    def test_an_import_never_raises_a_status(self, store: Store, before: Subscription, after: Subscription) -> None:
+    def test_an_import_never_raises_a_status(
+        self, store: Store, before: Subscription, after: Subscription
+    ) -> None:
         store.import_subscribers([person("a", before)])
         store.import_subscribers([person("a", after)])
         expected = Subscription.UNSUBSCRIBED if after is Subscription.UNSUBSCRIBED else before
@@ -61,9 +63,16 @@ class StoreContract:
 
     # -- freezing
 
-    def test_only_the_confirmed_and_unsuppressed_are_frozen_and_the_others_have_their_reason(self, store: Store) -> None:
+    def test_only_the_confirmed_and_unsuppressed_are_frozen_and_the_others_have_their_reason(
+        self, store: Store
+    ) -> None:
         store.import_subscribers(
-            [person("yes"), person("no", Subscription.UNSUBSCRIBED), person("wait", Subscription.PENDING), person("bounced")]
+            [
+                person("yes"),
+                person("no", Subscription.UNSUBSCRIBED),
+                person("wait", Subscription.PENDING),
+                person("bounced"),
+            ]
         )
         store.suppress("bounced@example.org", "hard_bounce", NOW, "550")
         assert store.freeze(PACKAGE, NOW)
@@ -99,7 +108,10 @@ class StoreContract:
         store.freeze(PACKAGE, NOW)
         store.import_subscribers([person("reader0001", Subscription.UNSUBSCRIBED)])
         store.suppress("reader0002@example.org", "complaint", NOW, "event")
-        assert [r.address for r in claim(store).recipients] == ["reader0000@example.org", "reader0003@example.org"]
+        assert [r.address for r in claim(store).recipients] == [
+            "reader0000@example.org",
+            "reader0003@example.org",
+        ]
         assert store.counts("2020-10").of(State.SKIPPED) == 2
 
     def test_a_claim_of_people_who_all_left_goes_on_to_the_next(self, store: Store) -> None:
@@ -114,10 +126,14 @@ class StoreContract:
         store.freeze(PACKAGE, NOW)
         taken = claim(store)
         states = (State.SUBMITTED, State.FAILED, State.IN_DOUBT)
-        store.record(taken, [Outcome(r.number, s, "why") for r, s in zip(taken.recipients, states, strict=True)], NOW)
+        store.record(
+            taken, [Outcome(r.number, s, "why") for r, s in zip(taken.recipients, states, strict=True)], NOW
+        )
         assert store.counts("2020-10").states == dict.fromkeys(states, 1)
 
-    def test_a_recipient_given_back_can_be_claimed_again_and_only_by_the_new_claim(self, store: Store) -> None:
+    def test_a_recipient_given_back_can_be_claimed_again_and_only_by_the_new_claim(
+        self, store: Store
+    ) -> None:
         fill(store, 1)
         store.freeze(PACKAGE, NOW)
         first = claim(store, attempt="a1")
@@ -146,7 +162,10 @@ class StoreContract:
 
     def test_only_one_process_sends_a_briefing_at_a_time(self, store: Store) -> None:
         with store.sending("2020-10"):
-            with pytest.raises(StoreError, match="another process is sending it now"), store.sending("2020-10"):
+            with (
+                pytest.raises(StoreError, match="another process is sending it now"),
+                store.sending("2020-10"),
+            ):
                 pass
             with store.sending("2020-11"):
                 pass

@@ -55,7 +55,11 @@ def test_a_missing_field_is_named_with_an_example(field: str) -> None:
         ("image", "images/x.jpg", "x.md:6: image: has no alt"),
         ("key_judgements", "yes", "x.md:6: key_judgements: must be a list"),
         ("key_judgements", "[{likelihood: likely}]", "x.md:6: key_judgements[1]: has no text"),
-        ("key_judgements", "[{text: a, liklihood: likely}]", "x.md:6: key_judgements[1].liklihood: is no field"),
+        (
+            "key_judgements",
+            "[{text: a, liklihood: likely}]",
+            "x.md:6: key_judgements[1].liklihood: is no field",
+        ),
     ],
 )
 def test_a_malformed_field_is_named_by_line(field: str, value: str, complaint: str) -> None:
@@ -86,7 +90,10 @@ def test_a_date_with_an_offset_is_told_in_the_publications_zone() -> None:
 
 
 def test_classic_header_needs_only_title_and_date_and_keeps_pelicans_names() -> None:
-    front = parse("Title: T\nDate: 7 June 2013\nCategory: Rust\nTags: a, b\nAuthor: Desk\nModified: 2013-07-01\n\nx", "x.md")
+    front = parse(
+        "Title: T\nDate: 7 June 2013\nCategory: Rust\nTags: a, b\nAuthor: Desk\nModified: 2013-07-01\n\nx",
+        "x.md",
+    )
     analysis = analysis_of(front, "x.md", "x", LONDON)
     assert analysis, front.findings
     assert (analysis.region, analysis.topics, analysis.authors) == ("Rust", ("a", "b"), ("Desk",))

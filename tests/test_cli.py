@@ -103,7 +103,9 @@ def test_a_wrong_setting_is_named(project: Project, name: str, value: str, says:
     assert "Traceback" not in done.stderr
 
 
-def test_sending_without_a_region_says_how_to_go_on(mailed: Project, make_project: Callable[..., Project]) -> None:
+def test_sending_without_a_region_says_how_to_go_on(
+    mailed: Project, make_project: Callable[..., Project]
+) -> None:
     other = make_project("publication.toml", "plugins", "samples")
     shutil.copytree(mailed.path / "build/briefings", other.path / "build/briefings")
     assert other.newsletter("subscribers", "import", "samples/subscribers.csv").returncode == 0
@@ -112,7 +114,9 @@ def test_sending_without_a_region_says_how_to_go_on(mailed: Project, make_projec
     assert "newsletter local-ses -- newsletter send" in done.stderr
 
 
-def test_the_mail_half_runs_where_neither_pelican_nor_content_is(mailed: Project, make_project: Callable[..., Project]) -> None:
+def test_the_mail_half_runs_where_neither_pelican_nor_content_is(
+    mailed: Project, make_project: Callable[..., Project]
+) -> None:
     """A server that only mails needs no site; so no command of the mail half may import Pelican."""
     other = make_project("publication.toml", "plugins")
     other.write("plugins/pelican.py", "raise ImportError('the mail half imported pelican')\n")

@@ -131,7 +131,9 @@ AMBIGUOUS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("fault", AMBIGUOUS, ids=lambda fault: "-".join(str(value) for value in fault.values()))
+@pytest.mark.parametrize(
+    "fault", AMBIGUOUS, ids=lambda fault: "-".join(str(value) for value in fault.values())
+)
 def test_a_call_without_a_clear_answer_is_in_doubt_and_never_repeated(
     post: Post, fault: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +176,13 @@ def test_one_address_that_ses_refuses_costs_only_itself(post: Post) -> None:
     fill(post.store, 50)
     bad = "reader0033@example.org"
     post.faults(
-        {"operation": "SendBulkEmail", "to": bad, "action": "error", "status": 400, "code": "BadRequestException"}
+        {
+            "operation": "SendBulkEmail",
+            "to": bad,
+            "action": "error",
+            "status": 400,
+            "code": "BadRequestException",
+        }
     )
     report = post.deliver()
     assert report.counts.states == {State.SUBMITTED: 49, State.FAILED: 1}
@@ -201,7 +209,9 @@ def test_one_address_that_ses_refuses_costs_only_itself(post: Post) -> None:
 )
 def test_each_status_of_an_entry_has_its_meaning(post: Post, status: str, state: State, stops: bool) -> None:
     fill(post.store, 10)
-    post.faults({"operation": "SendBulkEmail", "call": 1, "action": "entry_status", "entries": [3], "status": status})
+    post.faults(
+        {"operation": "SendBulkEmail", "call": 1, "action": "entry_status", "entries": [3], "status": status}
+    )
     report = post.deliver()
     assert report.counts.of(State.SUBMITTED) == (10 if state is State.SUBMITTED else 9)
     if state is not State.SUBMITTED:
@@ -213,7 +223,13 @@ def test_each_status_of_an_entry_has_its_meaning(post: Post, status: str, state:
 def test_expired_credentials_stop_the_run_and_the_next_one_mails_the_rest(post: Post) -> None:
     fill(post.store, 120)
     post.faults(
-        {"operation": "SendBulkEmail", "from": 2, "action": "error", "status": 403, "code": "ExpiredTokenException"}
+        {
+            "operation": "SendBulkEmail",
+            "from": 2,
+            "action": "error",
+            "status": 403,
+            "code": "ExpiredTokenException",
+        }
     )
     report = post.deliver()
     assert "ExpiredTokenException" in report.stopped
@@ -223,7 +239,9 @@ def test_expired_credentials_stop_the_run_and_the_next_one_mails_the_rest(post: 
     assert set(post.accepted().values()) == {1}
 
 
-def test_an_ses_that_is_not_there_leaves_everything_as_it_was(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_ses_that_is_not_there_leaves_everything_as_it_was(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
     fill(post.store, 3)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SESV2", "http://127.0.0.1:9")
     with pytest.raises(Refused):
@@ -231,9 +249,15 @@ def test_an_ses_that_is_not_there_leaves_everything_as_it_was(post: Post, monkey
     assert post.store.frozen("2020-10") is None
 
 
-def test_the_last_of_the_days_quota_is_used_and_not_more(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_of_the_days_quota_is_used_and_not_more(
+    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     config = LocalSesConfig(
-        tmp_path / "m", tmp_path / "s.sqlite", tmp_path / "a.jsonl", identities=("example.org",), daily_quota=70
+        tmp_path / "m",
+        tmp_path / "s.sqlite",
+        tmp_path / "a.jsonl",
+        identities=("example.org",),
+        daily_quota=70,
     )
     with running(config) as ses:
         for name, value in ses.environment.items():
@@ -249,7 +273,11 @@ def test_the_last_of_the_days_quota_is_used_and_not_more(tmp_path: Path, clock: 
 def test_the_pace_keeps_under_the_accounts_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In real time: the local SES counts recipients per second and refuses whoever is faster, as SES does."""
     config = LocalSesConfig(
-        tmp_path / "m", tmp_path / "s.sqlite", tmp_path / "a.jsonl", identities=("example.org",), max_send_rate=40
+        tmp_path / "m",
+        tmp_path / "s.sqlite",
+        tmp_path / "a.jsonl",
+        identities=("example.org",),
+        max_send_rate=40,
     )
     with running(config) as ses:
         for name, value in ses.environment.items():
@@ -260,7 +288,9 @@ def test_the_pace_keeps_under_the_accounts_rate(tmp_path: Path, monkeypatch: pyt
         report = Delivery(store, Ses(), links, lambda: datetime.now(UTC), time.sleep).run(PACKAGE)
         store.close()
     assert report.counts.states == {State.SUBMITTED: 120}, report.stopped
-    assert report.calls == 3  # forty at a time: a call may not ask for more than a second's worth, and none was refused
+    assert (
+        report.calls == 3
+    )  # forty at a time: a call may not ask for more than a second's worth, and none was refused
 
 
 def test_an_unsubscription_during_the_run_is_heeded_at_the_next_claim(post: Post) -> None:

@@ -61,5 +61,9 @@ def test_every_requirement_has_a_hash_and_no_address(path: str) -> None:
 
 def test_plugins_holds_one_package_and_nothing_else() -> None:
     """Pelican would load a stray plugins/analysis.py in place of newsletter.analysis."""
-    names = {path.name for path in (ROOT / "plugins").iterdir() if not path.name.endswith((".egg-info", "__pycache__"))}
+    names = {
+        path.name
+        for path in (ROOT / "plugins").iterdir()
+        if not path.name.endswith((".egg-info", "__pycache__"))
+    }
     assert names == {"newsletter"}

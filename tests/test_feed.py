@@ -24,7 +24,9 @@ LONDON = ZoneInfo("Europe/London")
 def _article(number: int, title: str = "A claim", body: str = "<p>Body.</p>") -> Any:
     date = datetime(2020, 10, 1, tzinfo=LONDON) + timedelta(days=number)
     judgement = KeyJudgement("It holds.", "unlikely", "low", "31 March 2021", "20–45\u00a0%")
-    analysis = Analysis(f"{number}.md", title, str(number), date, "Standfirst & more", "Iraq", ("Oil",), (), (judgement,))
+    analysis = Analysis(
+        f"{number}.md", title, str(number), date, "Standfirst & more", "Iraq", ("Oil",), (), (judgement,)
+    )
     return SimpleNamespace(
         title=title, date=date, slug=f"piece-{number}", url=f"analyses/{number}/", analysis=analysis,
         get_content=lambda _address: body,
@@ -48,7 +50,9 @@ def test_the_built_feed_is_read_without_complaint_and_has_every_analysis_in_full
     assert "{filename}" not in text
 
 
-@pytest.mark.parametrize("hostile", ["\x00\x0b\x1f", "\ufffe\uffff", "\ud800", "]]>", "<&>\"'", "{{ x }}", "\u202e"])
+@pytest.mark.parametrize(
+    "hostile", ["\x00\x0b\x1f", "\ufffe\uffff", "\ud800", "]]>", "<&>\"'", "{{ x }}", "\u202e"]
+)
 def test_no_character_of_a_piece_breaks_the_xml(hostile: str) -> None:
     (document,) = _documents([_article(1, f"A{hostile}b", f"<p>c{hostile}d</p>")]).values()
     expat.ParserCreate().Parse(document, True)

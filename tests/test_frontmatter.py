@@ -61,12 +61,17 @@ def test_a_head_that_is_none_is_named_with_line_and_remedy(text: str, place: str
 
 def test_a_field_written_twice_is_not_silently_the_last_one() -> None:
     front = parse("---\ntitle: a\ntitle: b\n---\n", "x.md")
-    assert [str(finding) for finding in front.findings] == ["x.md:3: title: stands twice. Delete one of the two."]
+    assert [str(finding) for finding in front.findings] == [
+        "x.md:3: title: stands twice. Delete one of the two."
+    ]
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
-    [(b"a\nb\xff\n", "x.md:2: is not UTF-8"), (b"a\n\nx\x00y", "x.md:3: has the control character U+0000 at column 2")],
+    [
+        (b"a\nb\xff\n", "x.md:2: is not UTF-8"),
+        (b"a\n\nx\x00y", "x.md:3: has the control character U+0000 at column 2"),
+    ],
 )
 def test_bytes_that_cannot_be_published_are_named_by_line(data: bytes, words: str) -> None:
     with pytest.raises(ContentError) as caught:

@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
+
 from newsletter.errors import SettingsError
 from newsletter.local_ses.config import LocalSesConfig
 from newsletter.local_ses.core import LocalSes
 from newsletter.local_ses.server import running
 from newsletter.local_ses.shapes import service
-
 from tests.local_ses_world import SENDER, TEMPLATE, World, entry, headers, session, world
 
 

@@ -69,7 +69,17 @@ def _assert_harmless(text: str) -> None:
     for element in _tree(text).iter():
         if not isinstance(element.tag, str):
             continue
-        assert element.tag not in {"script", "style", "iframe", "form", "base", "meta", "object", "embed", "link"}, text
+        assert element.tag not in {
+            "script",
+            "style",
+            "iframe",
+            "form",
+            "base",
+            "meta",
+            "object",
+            "embed",
+            "link",
+        }, text
         for name, value in element.attrib.items():
             assert not name.startswith("on"), text
             assert name != "style", text
@@ -83,7 +93,11 @@ def test_no_raw_html_or_address_can_run(text: str) -> None:
     _assert_harmless(text)
 
 
-@given(st.lists(st.sampled_from([*HOSTILE, "\n\n", "> ", "- ", "`", "[", "](", ")", "<", "&", '"', "x"]), max_size=12))
+@given(
+    st.lists(
+        st.sampled_from([*HOSTILE, "\n\n", "> ", "- ", "`", "[", "](", ")", "<", "&", '"', "x"]), max_size=12
+    )
+)
 def test_no_mixture_of_hostile_pieces_can_run(pieces: list[str]) -> None:
     _assert_harmless("".join(pieces))
 

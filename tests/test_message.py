@@ -14,11 +14,11 @@ import lxml.html
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from newsletter import mail_lint, message
 from newsletter.errors import ContentError, SettingsError
 from newsletter.models import Briefing, Item, KeyJudgement, Package
 from newsletter.publication import Publication
-
 from tests.briefing_sample import BRIEFING, ITEMS, PUBLICATION, SITE, TEMPLATES, judgement
 
 CHROMIUM = shutil.which("chromium")

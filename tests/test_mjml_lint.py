@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mjml import mjml2html
+
 from newsletter import mjml_lint
 from newsletter.placeholders import faults
 

@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from newsletter import message, package
 from newsletter.errors import PackageError
 from newsletter.models import Package
-
 from tests.briefing_sample import BRIEFING, PUBLICATION, TEMPLATES
 
 FILES = ["briefing.json", "email.html", "email.txt"]
@@ -199,11 +199,7 @@ def test_a_killed_run_leaves_the_old_the_new_or_nothing(tmp_path: Path, october:
     for when in range(1, 40):
         package.write(october, folder)
         run = subprocess.run([sys.executable, "-c", KILLED, str(folder), str(when)], check=False)
-        try:
-            seen.add(package.read(folder).subject)
-        except PackageError as error:
-            assert "there is no package" in str(error)
-            seen.add("nothing")
+        seen.add(package.read(folder).subject if folder.exists() else "nothing")
         if run.returncode == 0:
             break
         assert run.returncode == 9

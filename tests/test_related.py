@@ -14,12 +14,23 @@ START = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def _piece(number: int, region: str, *topics: str, day: int = 0) -> Analysis:
-    return Analysis(f"analyses/{number}.md", f"Piece {number}", str(number), START + timedelta(days=day), "", region, topics)
+    return Analysis(
+        f"analyses/{number}.md",
+        f"Piece {number}",
+        str(number),
+        START + timedelta(days=day),
+        "",
+        region,
+        topics,
+    )
 
 
 PIECES = st.lists(
-    st.tuples(st.sampled_from(["Iraq", "Gulf", ""]), st.sets(st.sampled_from("abcd")), st.integers(0, 900)), max_size=25
-).map(lambda rows: [_piece(n, region, *sorted(topics), day=day) for n, (region, topics, day) in enumerate(rows)])
+    st.tuples(st.sampled_from(["Iraq", "Gulf", ""]), st.sets(st.sampled_from("abcd")), st.integers(0, 900)),
+    max_size=25,
+).map(
+    lambda rows: [_piece(n, region, *sorted(topics), day=day) for n, (region, topics, day) in enumerate(rows)]
+)
 
 
 @given(PIECES)
@@ -33,8 +44,14 @@ def test_never_itself_never_twice_and_as_many_as_there_are(pieces: list[Analysis
 def test_the_order_of_the_files_changes_nothing(pieces: list[Analysis], random: object) -> None:
     shuffled = pieces[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    before = {p.source: [pieces[i].source for i in others] for p, others in zip(pieces, related(pieces), strict=True)}
-    after = {p.source: [shuffled[i].source for i in others] for p, others in zip(shuffled, related(shuffled), strict=True)}
+    before = {
+        p.source: [pieces[i].source for i in others]
+        for p, others in zip(pieces, related(pieces), strict=True)
+    }
+    after = {
+        p.source: [shuffled[i].source for i in others]
+        for p, others in zip(shuffled, related(shuffled), strict=True)
+    }
     assert before == after
 
 

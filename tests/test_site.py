@@ -74,7 +74,9 @@ def test_pelican_by_itself_stops_too_and_shows_no_traceback(project: Project, wo
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("fault", ["import nothing_of_this_name\n", "def register():\n    raise ValueError\n"])
+@pytest.mark.parametrize(
+    "fault", ["import nothing_of_this_name\n", "def register():\n    raise ValueError\n"]
+)
 def test_a_plugin_that_fails_stops_the_build(project: Project, fault: str) -> None:
     project.analysis("good")
     project.write("plugins/newsletter/related.py", fault)
@@ -85,7 +87,10 @@ def test_a_plugin_that_fails_stops_the_build(project: Project, fault: str) -> No
 @pytest.mark.parametrize(
     ("body", "complaint"),
     [
-        ("One\n\n[x]({filename}nowhere.md)", "a.md:9: links to {filename}nowhere.md, and there is no such file"),
+        (
+            "One\n\n[x]({filename}nowhere.md)",
+            "a.md:9: links to {filename}nowhere.md, and there is no such file",
+        ),
         ("[x]({static}/images/none.png)", "a.md:7: links to {static}/images/none.png"),
         ("[x]({filename}secret.md)", "a.md:7: links to {filename}secret.md, which is a draft"),
     ],
@@ -120,7 +125,9 @@ def test_drafts_and_pieces_of_the_future_are_nowhere_in_what_is_published(projec
                 assert not any(word in text for word in ("Unripe", "Embargoed")), path
 
 
-def test_internal_links_are_relative_to_the_site_on_pages_and_absolute_in_feed_and_mail(project: Project) -> None:
+def test_internal_links_are_relative_to_the_site_on_pages_and_absolute_in_feed_and_mail(
+    project: Project,
+) -> None:
     project.analysis("target")
     project.analysis("source", "[over there]({filename}target.md#part)")
     project.briefing(body="Read [this]({filename}/analyses/2020/target.md).")
@@ -177,11 +184,15 @@ def test_another_theme_works_by_setting_theme_alone(project: Project) -> None:
 def test_other_plugins_work_beside_ours(project: Project) -> None:
     project.analysis("first", date="2020-10-01", title="First")
     project.analysis("second", date="2020-10-02", title="Second")
-    conf = project.read("pelicanconf.py") + "\nPLUGINS += ['pelican.plugins.sitemap', 'pelican.plugins.neighbors']\n"
+    conf = (
+        project.read("pelicanconf.py")
+        + "\nPLUGINS += ['pelican.plugins.sitemap', 'pelican.plugins.neighbors']\n"
+    )
     project.write("pelicanconf.py", conf + "SITEMAP = {'format': 'xml'}\n")
     project.write(
         "theme/templates/article.html",
-        project.read("theme/templates/article.html") + "{# #}{{ article.prev_article.title }}|{{ article.next_article.title }}",
+        project.read("theme/templates/article.html")
+        + "{# #}{{ article.prev_article.title }}|{{ article.next_article.title }}",
     )
     done = project.pelican("content", "--fatal", "errors")
     assert done.returncode == 0, done.stdout + done.stderr

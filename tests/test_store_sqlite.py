@@ -95,7 +95,9 @@ def test_a_file_that_is_no_database_is_named(path: Path) -> None:
         open_store(f"sqlite:///{path}")
 
 
-@pytest.mark.parametrize("url", ["", "sqlite:", "sqlite://", "sqlite:///", "postgres://x/y", "var/newsletter.db"])
+@pytest.mark.parametrize(
+    "url", ["", "sqlite:", "sqlite://", "sqlite:///", "postgres://x/y", "var/newsletter.db"]
+)
 def test_a_store_url_that_names_no_store_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(SettingsError, match="sqlite:///var/newsletter.db"):
         open_store(url)

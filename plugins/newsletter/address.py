@@ -34,7 +34,7 @@ def parse(text: str) -> Address:
         valid = validate_email(stripped, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
         raise AddressError(str(error)) from None
-    local, _, domain = valid.ascii_email.rpartition("@")
+    local, domain = valid.local_part, valid.ascii_domain
     if len(local) > _LONGEST_LOCAL:
         raise AddressError(f"The part before the @-sign is longer than {_LONGEST_LOCAL} characters.")
     # Both parts are ASCII here, so lower() is one to one; on other letters it is not ('İ' becomes two).

@@ -96,10 +96,12 @@ def _moment(value: str, zone: ZoneInfo) -> datetime | None:
 
 def _liberal_moment(value: str, zone: ZoneInfo) -> datetime | None:
     """What a Pelican site may have written ("7 June 2013"): Pelican reads it with dateutil, so do we."""
-    from dateutil import parser  # noqa: PLC0415 - slow to import, and few sites need it
+    from dateutil import parser  # slow to import, and few sites need it
 
     try:
-        parsed: datetime = parser.parse(value, default=datetime.combine(date.today().replace(month=1, day=1), time()))
+        parsed: datetime = parser.parse(
+            value, default=datetime.combine(date.today().replace(month=1, day=1), time())
+        )
     except (ValueError, OverflowError):
         return None
     return parsed.astimezone(zone) if parsed.tzinfo else parsed.replace(tzinfo=zone)
@@ -123,7 +125,9 @@ def _slug(front: FrontMatter, default: str) -> str:
         return default
     if isinstance(value, str) and (_SLUG.match(value) or front.classic):
         return value
-    front.complain("slug", f"{_shown(value)} is no slug. Write small letters, digits and hyphens: baghdad-embassy.")
+    front.complain(
+        "slug", f"{_shown(value)} is no slug. Write small letters, digits and hyphens: baghdad-embassy."
+    )
     return default
 
 
@@ -195,11 +199,15 @@ def _image(front: FrontMatter) -> Image | None:
         value = {"path": value, "alt": front.fields.get("image_alt", "")}
     path = value.get("path") or value.get("src") or value.get("file") if isinstance(value, dict) else None
     if not isinstance(path, str) or not path:
-        front.complain("image", 'must be a path below content/ and an alt: image: {path: images/x.jpg, alt: "…"}.')
+        front.complain(
+            "image", 'must be a path below content/ and an alt: image: {path: images/x.jpg, alt: "…"}.'
+        )
         return None
     alt = value.get("alt")
     if not isinstance(alt, str) or not alt.strip():
-        front.complain("image", "has no alt: say in a sentence what the picture shows to one who cannot see it.")
+        front.complain(
+            "image", "has no alt: say in a sentence what the picture shows to one who cannot see it."
+        )
         return None
     return Image(path.removeprefix("{static}").lstrip("/"), markdown.smart(" ".join(alt.split())))
 

@@ -214,7 +214,9 @@ def _commit(content: Path) -> str | None:
     """The commit the content is at, with "-dirty" if it has changed since; None outside git."""
 
     def git(*words: str) -> str | None:
-        done = subprocess.run(["git", "-C", str(content), *words], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", str(content), *words], capture_output=True, text=True, check=False
+        )
         return done.stdout.strip() if done.returncode == 0 else None
 
     try:

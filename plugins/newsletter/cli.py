@@ -70,11 +70,13 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]")
+@click.option(
+    "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
+)
 @click.option("--output", type=click.Path(file_okay=False), help="Where the site goes  [output]")
 def build(content: str | None, output: str | None) -> None:
     """Build the site, its feed, and the package of every briefing."""
-    from newsletter import site  # noqa: PLC0415
+    from newsletter import site
 
     built = site.build(content, output)
     drafts = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
@@ -84,10 +86,12 @@ def build(content: str | None, output: str | None) -> None:
 
 
 @main.command()
-@click.option("--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]")
+@click.option(
+    "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
+)
 def check(content: str | None) -> None:
     """Read everything as a build does, say what is wrong and where, and write nothing."""
-    from newsletter import site  # noqa: PLC0415
+    from newsletter import site
 
     built = site.check(content)
     say(
@@ -101,14 +105,18 @@ def check(content: str | None) -> None:
 @click.argument("month", type=MONTH)
 def briefing(month: str) -> None:
     """Package one month's briefing as an email: build/briefings/YYYY-MM/."""
-    from newsletter import site  # noqa: PLC0415
+    from newsletter import site
 
     start = time.monotonic()
     folder, package = site.briefing(month)
     size = len(package.html.encode()) / 1024
     shortened = sum(bool(item.get("shortened")) for item in package.items)
     note = f", {shortened} shortened to their link" if shortened else ""
-    say("package", f"{folder}/: {len(package.items)} analyses, {size:.0f} KB of 90{note}", time.monotonic() - start)
+    say(
+        "package",
+        f"{folder}/: {len(package.items)} analyses, {size:.0f} KB of 90{note}",
+        time.monotonic() - start,
+    )
     say("subject", package.subject)
     say("hash", package.content_hash)
 
@@ -121,14 +129,18 @@ def subscribers() -> None:
 @subscribers.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--if-empty", is_flag=True, help="Do nothing if there are subscribers already.")
-@click.option("--confirmed", is_flag=True, help="Vouch that everyone without a status in the file has agreed to be mailed.")
+@click.option(
+    "--confirmed",
+    is_flag=True,
+    help="Vouch that everyone without a status in the file has agreed to be mailed.",
+)
 def import_(file: Path, if_empty: bool, confirmed: bool) -> None:
     """Add the subscribers of a CSV file (email, status, name, …) to the store.
 
     A status is never raised: whoever has unsubscribed or is suppressed here stays so, whatever the file says.
     """
-    from newsletter.store import open_store  # noqa: PLC0415
-    from newsletter.subscriber_list import SubscriberList  # noqa: PLC0415
+    from newsletter.store import open_store
+    from newsletter.subscriber_list import SubscriberList
 
     start = time.monotonic()
     rows = SubscriberList(file, vouched=confirmed)
@@ -143,7 +155,10 @@ def import_(file: Path, if_empty: bool, confirmed: bool) -> None:
     parts += [f"{len(rows.refused):,} refused"] if rows.refused else []
     say("subscribers", ", ".join(parts), time.monotonic() - start)
     if rows.without_status:
-        say("", f"{rows.without_status:,} without a status are pending and not mailed; --confirmed vouches for them")
+        say(
+            "",
+            f"{rows.without_status:,} without a status are pending and not mailed; --confirmed vouches for them",
+        )
     totals = store.subscription_counts()
     say("", ", ".join(f"{count:,} {kind}" for kind, count in sorted(totals.items())) or "nobody yet")
 
@@ -155,12 +170,12 @@ def send(month: str) -> None:
 
     Run it again after any interruption: it goes on with those who are still pending, and mails nobody twice.
     """
-    from newsletter import package as packages  # noqa: PLC0415
-    from newsletter.delivery import Delivery, Links  # noqa: PLC0415
-    from newsletter.ses.submit import Ses  # noqa: PLC0415
-    from newsletter.show import Progress  # noqa: PLC0415
-    from newsletter.states import OPEN, State  # noqa: PLC0415
-    from newsletter.store import open_store  # noqa: PLC0415
+    from newsletter import package as packages
+    from newsletter.delivery import Delivery, Links
+    from newsletter.ses.submit import Ses
+    from newsletter.show import Progress
+    from newsletter.states import OPEN, State
+    from newsletter.store import open_store
 
     start = time.monotonic()
     facts = publication.load(Path(publication.FILE))
@@ -195,34 +210,43 @@ def send(month: str) -> None:
             "They are held and will not be mailed again by themselves."
         )
     if report.stopped:
-        say_error(f"Stopped: {report.stopped}. {report.counts.of(State.PENDING):,} are pending; send again to go on.")
+        say_error(
+            f"Stopped: {report.stopped}. {report.counts.of(State.PENDING):,} are pending; send again to go on."
+        )
     if report.stopped or report.counts.of(*OPEN, State.FAILED):
         sys.exit(1)
 
 
 def _tell_audience(subject: str, totals: Any) -> None:
-    from newsletter.store import Subscription  # noqa: PLC0415
+    from newsletter.store import Subscription
 
     confirmed = totals.get(Subscription.CONFIRMED, 0)
-    left_out = ", ".join(f"{count:,} {kind}" for kind, count in sorted(totals.items()) if kind != Subscription.CONFIRMED)
+    left_out = ", ".join(
+        f"{count:,} {kind}" for kind, count in sorted(totals.items()) if kind != Subscription.CONFIRMED
+    )
     say("briefing", f"“{subject}”")
     say("audience", f"{confirmed:,} confirmed" + (f" (left out: {left_out})" if left_out else ""))
     if not confirmed:
-        raise SettingsError("Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv).")
+        raise SettingsError(
+            "Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv)."
+        )
 
 
 def _tell_done(month: str, counts: Counts) -> None:
-    from newsletter.states import ACCEPTED, State  # noqa: PLC0415
+    from newsletter.states import ACCEPTED, State
 
     accepted, failed = counts.of(*ACCEPTED), counts.of(State.FAILED)
     if failed:
-        say("mail", f"{month} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}")
+        say(
+            "mail",
+            f"{month} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}",
+        )
     else:
         say("mail", f"everybody has {month} already: submitted for {accepted:,}; nothing was posted")
 
 
 def _tell_states(month: str, counts: Counts, seconds: float) -> None:
-    from newsletter.states import State  # noqa: PLC0415
+    from newsletter.states import State
 
     parts = [f"{counts.of(state):,} {state.replace('_', ' ')}" for state in State if counts.of(state)]
     say("mail", f"{month}: {', '.join(parts) or 'no recipients'}", seconds)
@@ -233,8 +257,8 @@ def _tell_states(month: str, counts: Counts, seconds: float) -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
 def status(month: str, as_json: bool) -> None:
     """How far a briefing's sending is: its recipients by state."""
-    from newsletter.states import ACCEPTED, State  # noqa: PLC0415
-    from newsletter.store import open_store  # noqa: PLC0415
+    from newsletter.states import ACCEPTED, State
+    from newsletter.store import open_store
 
     counts = open_store(Settings.from_env().store_url).counts(month)
     numbers = {
@@ -265,7 +289,13 @@ def status(month: str, as_json: bool) -> None:
 @click.option("--quota", default=50_000.0, show_default=True, help="Max24HourSend: recipients per 24 hours.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def local_ses(
-    host: str, port: int, mailbox: Path, faults: Path | None, rate: float, quota: float, command: Sequence[str]
+    host: str,
+    port: int,
+    mailbox: Path,
+    faults: Path | None,
+    rate: float,
+    quota: float,
+    command: Sequence[str],
 ) -> None:
     """Amazon SES on this machine: accepts what SES accepts, and puts it in a mailbox you can open.
 
@@ -273,7 +303,7 @@ def local_ses(
 
         newsletter local-ses -- newsletter send 2020-10
     """
-    from newsletter.local_ses import server  # noqa: PLC0415
+    from newsletter.local_ses import server
 
     config = _local_config(mailbox, faults, rate, quota)
     if not command:
@@ -288,7 +318,7 @@ def local_ses(
 
 
 def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float) -> LocalSesConfig:
-    from newsletter.local_ses.config import LocalSesConfig  # noqa: PLC0415
+    from newsletter.local_ses.config import LocalSesConfig
 
     domain = publication.load(Path(publication.FILE)).sender_domain
     return LocalSesConfig(
@@ -301,6 +331,6 @@ def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float)
 @click.option("--port", default=8000, show_default=True, help="The port.")
 def serve(host: str, port: int) -> None:
     """Site, mailbox and local SES at one address, to look at."""
-    from newsletter import front  # noqa: PLC0415
+    from newsletter import front
 
     front.serve(_local_config(STATE / "mailbox", None, 200.0, 50_000.0), Path("output"), host, port)

@@ -136,7 +136,9 @@ class Delivery:
                 return self._report(briefing)
         quota = self._mailer.quota()
         if not quota.enabled:
-            raise SesError("SES: sending is switched off for this account. See the account's page in the AWS console.")
+            raise SesError(
+                "SES: sending is switched off for this account. See the account's page in the AWS console."
+            )
         template = template_name(package)
         self._mailer.store_template(template, package)
         self._store.freeze(package, self._clock())
@@ -200,8 +202,12 @@ class Delivery:
             return first + second, stop
         except Ambiguous as doubt:
             return _all(recipients, State.IN_DOUBT, str(doubt)), ""
-        outcomes = [judge(recipient.number, result) for recipient, result in zip(recipients, results, strict=True)]
-        stops = (f"{result.status}: {result.error}".rstrip(": ") for result in results if result.status in _STOP)
+        outcomes = [
+            judge(recipient.number, result) for recipient, result in zip(recipients, results, strict=True)
+        ]
+        stops = (
+            f"{result.status}: {result.error}".rstrip(": ") for result in results if result.status in _STOP
+        )
         return outcomes, next(stops, "")
 
     def _entry(self, recipient: Recipient) -> Entry:
@@ -210,7 +216,10 @@ class Delivery:
             to=recipient.address,
             data={"unsubscribe_url": address},
             # The two belong together (RFC 8058 section 3.1), so they travel together.
-            headers={"List-Unsubscribe": f"<{address}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"},
+            headers={
+                "List-Unsubscribe": f"<{address}>",
+                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+            },
             tags={"recipient": str(recipient.number)},
         )
 
@@ -219,7 +228,12 @@ class Delivery:
 
 
 # The refusals that one bad entry can have caused; every other one is about the account or the template.
-_BLAMES_THE_REQUEST = {"BadRequestException", "MessageRejected", "InvalidParameterValue", "ValidationException"}
+_BLAMES_THE_REQUEST = {
+    "BadRequestException",
+    "MessageRejected",
+    "InvalidParameterValue",
+    "ValidationException",
+}
 
 
 def _all(recipients: Sequence[Recipient], state: State, evidence: str) -> list[Outcome]:

@@ -22,21 +22,18 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f\ufffe\uffff]
 _LONGEST_HEAD = 65_536
 
 
-class _Loader(yaml.cyaml.CParser):  # type: ignore[misc]  # the C parser has no types
-    """YAML to nodes, without the guessing of types that would be thrown away here."""
+class _Loader(yaml.CBaseLoader):
+    """YAML to nodes by the C parser, without the guessing of types that would be thrown away here."""
 
-    def resolve(self, kind: object, value: object, implicit: object) -> str:
+    def resolve(self, kind: Any, value: Any, implicit: Any) -> str:
         """Called by the parser for each node's tag."""
         return ""
 
-    def descend_resolver(self, current_node: object, current_index: object) -> None:
+    def descend_resolver(self, current_node: Any, current_index: Any) -> None:
         """Called by the parser on its way into a node."""
 
     def ascend_resolver(self) -> None:
         """Called by the parser on its way out of a node."""
-
-    def dispose(self) -> None:
-        """Called by yaml when it is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +94,17 @@ def _yaml(text: str, path: str) -> FrontMatter:
     head_end, body_start = end
     head = text[text.index("\n") + 1 : head_end]
     if len(head) > _LONGEST_HEAD:
-        reason = f"the front matter is longer than {_LONGEST_HEAD:,} characters: is its closing line --- missing?"
+        reason = (
+            f"the front matter is longer than {_LONGEST_HEAD:,} characters: is its closing line --- missing?"
+        )
         raise ContentError([Finding(path, 1, "", reason)])
     try:
         # An alias (*name) repeats a node: a few lines of them can stand for gigabytes, and no editor needs them.
         for event in yaml.parse(head, Loader=_Loader) if "*" in head else ():
             if isinstance(event, yaml.AliasEvent):
-                raise yaml.MarkedYAMLError(problem="found an alias", problem_mark=event.start_mark)
+                line = event.start_mark.line + 2 if event.start_mark else 2
+                reason = 'has an alias, "*name": a value that begins with * must stand in quotation marks.'
+                raise ContentError([Finding(path, line, "", reason)])
         node = yaml.compose(head, Loader=_Loader)
     except yaml.YAMLError as error:
         raise ContentError([_yaml_finding(error, path)]) from None
@@ -223,4 +224,6 @@ def _classic(text: str, path: str) -> FrontMatter:
         )
         raise ContentError([Finding(path, 1, "", reason)])
     body = text[at:]
-    return FrontMatter(path, fields, lines, body, text.count("\n", 0, at) + 1, classic=True, findings=findings)
+    return FrontMatter(
+        path, fields, lines, body, text.count("\n", 0, at) + 1, classic=True, findings=findings
+    )

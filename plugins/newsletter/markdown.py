@@ -46,7 +46,7 @@ _SCHEMES = {"http", "https", "mailto", "tel"}
 def render(text: str) -> str:
     """Markdown as clean HTML. Never fails: every text is some Markdown. Pure and deterministic."""
     extensions, parsing, safe, raw = _options()
-    html: str = comrak.render_markdown(text, extensions, parsing, safe)
+    html = comrak.render_markdown(text, extensions, parsing, safe)
     if _OMITTED in html:
         html = comrak.render_markdown(text, extensions, parsing, raw)
         html = nh3.clean(
@@ -60,7 +60,9 @@ def render(text: str) -> str:
 
 
 @cache
-def _options() -> tuple[object, object, object, object]:
+def _options() -> tuple[
+    comrak.ExtensionOptions, comrak.ParseOptions, comrak.RenderOptions, comrak.RenderOptions
+]:
     extensions = comrak.ExtensionOptions()
     extensions.table = True
     extensions.footnotes = True
@@ -87,5 +89,5 @@ def smart(text: str) -> str:
     _, parsing, safe, _ = _options()
     # With every mark of Markdown escaped, all that the parser still does is the punctuation. The bracket keeps
     # a text that begins like a list ("1. ", "- ") from being one, and lets a quotation open after it.
-    html: str = comrak.render_markdown("(" + _PUNCTUATION.sub(r"\\\1", text), None, parsing, safe)
+    html = comrak.render_markdown("(" + _PUNCTUATION.sub(r"\\\1", text), None, parsing, safe)
     return unescape(html.removeprefix("<p>").removesuffix("</p>\n"))[1:]

@@ -34,7 +34,9 @@ class KeyJudgement:
     likelihood: str = ""
     confidence: str = ""
     horizon: str = ""
-    bracket: str = ""  # the likelihood's range, as printed beside its word: "20–45 %"; "" if no yardstick word
+    bracket: str = (
+        ""  # the likelihood's range, as printed beside its word: "20–45 %"; "" if no yardstick word
+    )
 
     @property
     def assessment(self) -> str:

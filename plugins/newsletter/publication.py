@@ -56,7 +56,7 @@ def load(path: Path) -> Publication:
             f"{path}: not found. Run the command in the project's folder, where {FILE} lies."
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {error}. Mend the file; its form is TOML (key = \"value\").") from None
+        raise SettingsError(f'{path}: {error}. Mend the file; its form is TOML (key = "value").') from None
     mail = facts.get("mail")
     publication = Publication(
         house=_text(path, facts, "house"),
@@ -79,7 +79,9 @@ def _text(path: Path, table: Any, key: str, section: str = "") -> str:
     name = f"{section}.{key}" if section else key
     value = table.get(key) if isinstance(table, dict) else None
     if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f'{path}: {name}: missing. Write {key} = "…"' + (f" under [{section}]" if section else ""))
+        raise SettingsError(
+            f'{path}: {name}: missing. Write {key} = "…"' + (f" under [{section}]" if section else "")
+        )
     if any(ord(character) < 32 for character in value):
         raise SettingsError(f"{path}: {name}: must be one line without control characters.")
     return value.strip()

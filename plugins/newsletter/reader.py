@@ -59,7 +59,9 @@ class MarkdownReader(BaseReader):  # type: ignore[misc]  # pelican has no types
         except OSError as error:
             finding = Finding(shown, 0, "", f"cannot be read: {error.strerror}.")
             return "", {"front": FrontMatter(shown, {}, {}, "", 1, findings=[finding])}
-        metadata: dict[str, Any] = {key: value for key, value in front.fields.items() if key not in _OWN_FIELDS}
+        metadata: dict[str, Any] = {
+            key: value for key, value in front.fields.items() if key not in _OWN_FIELDS
+        }
         metadata["front"] = front
         return markdown.render(front.body), metadata
 
@@ -188,7 +190,9 @@ def _broken_links(content: Content, context: dict[str, Any]) -> Iterable[Finding
         return
     for match in _INTERNAL.finditer(html):
         kind, path = match["kind"], unquote(match["path"])
-        place = path.lstrip("/") if path.startswith("/") else os.path.normpath(f"{content.relative_dir}/{path}")
+        place = (
+            path.lstrip("/") if path.startswith("/") else os.path.normpath(f"{content.relative_dir}/{path}")
+        )
         target = context["generated_content" if kind == "filename" else "static_content"].get(place)
         if kind != "filename":
             exists = os.path.isfile(os.path.join(content.settings["PATH"], place))
@@ -237,7 +241,9 @@ def _begin(pelican: Any) -> None:
     settings = pelican.settings
     # Pelican goes on, and exits 0, when a plugin cannot be imported or registered (its issue #3172).
     if missing := [name for name in settings.get("PLUGINS_REQUIRED", ()) if name not in settings["PLUGINS"]]:
-        raise SettingsError(f"pelicanconf.py: PLUGINS: {', '.join(missing)} could not be loaded; see the lines above.")
+        raise SettingsError(
+            f"pelicanconf.py: PLUGINS: {', '.join(missing)} could not be loaded; see the lines above."
+        )
     if not os.path.isdir(os.path.join(settings["PATH"], settings["ARTICLE_PATHS"][0])):
         settings["ARTICLE_PATHS"] = [""]  # a site that has just moved in keeps its pieces where they were
         settings["ARTICLE_EXCLUDES"] = [*settings["PAGE_PATHS"], "briefings"]

@@ -42,7 +42,9 @@ def related(analyses: Sequence[Analysis], how_many: int = HOW_MANY) -> list[list
     rank = {index: position for position, index in enumerate(newest)}
     answer = []
     for index, analysis in enumerate(analyses):
-        candidates = {other for shelf, at in places[index] for other in shelf[max(0, at - _REACH) : at + _REACH + 1]}
+        candidates = {
+            other for shelf, at in places[index] for other in shelf[max(0, at - _REACH) : at + _REACH + 1]
+        }
         candidates.discard(index)
         scores = [
             (
@@ -57,7 +59,11 @@ def related(analyses: Sequence[Analysis], how_many: int = HOW_MANY) -> list[list
         scores.sort()
         chosen = [other for _, _, other in scores[:how_many]]
         if len(chosen) < how_many:
-            fill = (other for other in newest[: how_many + 1 + len(chosen)] if other != index and other not in chosen)
+            fill = (
+                other
+                for other in newest[: how_many + 1 + len(chosen)]
+                if other != index and other not in chosen
+            )
             chosen += [other for other, _ in zip(fill, range(how_many - len(chosen)), strict=False)]
         answer.append(chosen)
     return answer

@@ -29,12 +29,17 @@ def say(label: str, text: str, seconds: float | None = None) -> None:
 def say_error(text: str) -> None:
     """One error on standard error: what, where, how to mend."""
     for number, part in enumerate(text.split("\n")):
-        _err.print(Text("✗ " if number == 0 else "  ", style="bold red") + Text(_visible(part), style="not bold default"))
+        _err.print(
+            Text("✗ " if number == 0 else "  ", style="bold red")
+            + Text(_visible(part), style="not bold default")
+        )
 
 
 def table(title: str, rows: Sequence[tuple[str, int]]) -> None:
     """Numbers that are compared."""
-    grid = Table(title=title, show_header=False, box=None, title_justify="left", title_style="bold", pad_edge=False)
+    grid = Table(
+        title=title, show_header=False, box=None, title_justify="left", title_style="bold", pad_edge=False
+    )
     grid.add_column(min_width=_LABEL)
     grid.add_column(justify="right")
     for name, count in rows:

@@ -58,7 +58,7 @@ def briefing(month: str) -> tuple[Path, Any]:
         pelican = _pelican({})
         generators = _read(pelican)
         log.raise_errors()
-        from newsletter.briefing import BriefingGenerator, write_packages  # noqa: PLC0415 - pelican is slow to load
+        from newsletter.briefing import BriefingGenerator, write_packages  # pelican is slow to load
 
         (generator,) = (g for g in generators if isinstance(g, BriefingGenerator))
         folders = write_packages(generator, [month])
@@ -71,8 +71,8 @@ def briefing(month: str) -> tuple[Path, Any]:
 
 
 def _pelican(overrides: dict[str, Any]) -> Any:
-    from pelican import Pelican  # noqa: PLC0415
-    from pelican.settings import read_settings  # noqa: PLC0415
+    from pelican import Pelican
+    from pelican.settings import read_settings
 
     if not Path(CONFIGURATION).is_file():
         raise SettingsError(f"{CONFIGURATION}: not found. Run the command in the project's folder.")
@@ -82,7 +82,7 @@ def _pelican(overrides: dict[str, Any]) -> Any:
 
 def _catch(pelican: Any) -> list[Any]:
     """The generators of the coming run, which Pelican keeps to itself: filled when they have read everything."""
-    from pelican import signals  # noqa: PLC0415
+    from pelican import signals
 
     caught: list[Any] = []
 
@@ -96,14 +96,22 @@ def _catch(pelican: Any) -> list[Any]:
 
 def _read(pelican: Any) -> list[Any]:
     """The first half of Pelican.run(): read everything, let every plugin have its say, write nothing."""
-    from pelican import signals  # noqa: PLC0415
+    from pelican import signals
 
     settings = pelican.settings
     settings["NEWSLETTER_CLEAN"] = False
     context = settings.copy()
-    context.update(generated_content={}, static_links=set(), static_content={}, localsiteurl=settings["SITEURL"])
+    context.update(
+        generated_content={}, static_links=set(), static_content={}, localsiteurl=settings["SITEURL"]
+    )
     generators = [
-        kind(context=context, settings=settings, path=pelican.path, theme=pelican.theme, output_path=pelican.output_path)
+        kind(
+            context=context,
+            settings=settings,
+            path=pelican.path,
+            theme=pelican.theme,
+            output_path=pelican.output_path,
+        )
         for kind in pelican._get_generator_classes()
     ]
     for generator in generators:
@@ -148,7 +156,7 @@ class _Log(logging.Handler):
 @contextmanager
 def _quiet() -> Iterator[_Log]:
     """Pelican's log, caught, and its closing sentence left out; the command line says it in its own words."""
-    from pelican.log import console  # noqa: PLC0415
+    from pelican.log import console
 
     log = _Log()
     root = logging.getLogger()

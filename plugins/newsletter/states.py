@@ -1,10 +1,10 @@
 """What can become of a recipient: one enum, one table of the steps between.
 
-    pending ─► claimed ─► submitted ─► delivered ─► bounced | complained
-       │          ├─► pending     SES said no, and it may be tried again
-       │          ├─► failed      SES said no for good
-       │          └─► in_doubt    nobody knows whether SES accepted ─► submitted | pending | failed
-       └─► skipped                no longer subscribed, or suppressed, when the turn came
+pending ─► claimed ─► submitted ─► delivered ─► bounced | complained
+   │          ├─► pending     SES said no, and it may be tried again
+   │          ├─► failed      SES said no for good
+   │          └─► in_doubt    nobody knows whether SES accepted ─► submitted | pending | failed
+   └─► skipped                no longer subscribed, or suppressed, when the turn came
 """
 
 from __future__ import annotations

@@ -53,15 +53,21 @@ class SubscriberList:
         except FileNotFoundError:
             raise ContentError([Finding(str(self.path), 0, "", "there is no such file.")]) from None
         except OSError as error:
-            raise ContentError([Finding(str(self.path), 0, "", f"cannot be read: {error.strerror}.")]) from None
+            raise ContentError(
+                [Finding(str(self.path), 0, "", f"cannot be read: {error.strerror}.")]
+            ) from None
         except UnicodeDecodeError:
-            raise ContentError([Finding(str(self.path), 0, "", "is not UTF-8. Export it as CSV UTF-8.")]) from None
+            raise ContentError(
+                [Finding(str(self.path), 0, "", "is not UTF-8. Export it as CSV UTF-8.")]
+            ) from None
         except csv.Error as error:
             raise ContentError([Finding(str(self.path), rows.line_num, "", f"is no CSV: {error}.")]) from None
 
     def _header(self, header: list[str]) -> dict[str, int]:
         names = [name.strip().lower() for name in header]
-        places = {column: names.index(name) for column, known in _COLUMNS.items() for name in names if name in known}
+        places = {
+            column: names.index(name) for column, known in _COLUMNS.items() for name in names if name in known
+        }
         if "email" not in places:
             reason = "its first line must name the columns, one of them email: email,status,name,…"
             raise ContentError([Finding(str(self.path), 1, "", reason)])
@@ -72,13 +78,16 @@ class SubscriberList:
         try:
             where = address.parse(cells["email"])
         except AddressError as error:
-            return self._refuse(line, "email", f'"{cells["email"]}": {error}')
+            self._refuse(line, "email", f'"{cells["email"]}": {error}')
+            return None
         word = cells.get("status", "").lower()
         if word and word not in _SUBSCRIPTIONS:
-            return self._refuse(line, "status", f'"{word}" is no status. Write confirmed, pending or unsubscribed.')
+            self._refuse(line, "status", f'"{word}" is no status. Write confirmed, pending or unsubscribed.')
+            return None
         for column, value in cells.items():
             if len(value) > _LONGEST_FIELD or any(ord(character) < 32 for character in value):
-                return self._refuse(line, column, "is too long or has control characters.")
+                self._refuse(line, column, "is too long or has control characters.")
+                return None
         return Subscriber(
             where,
             _SUBSCRIPTIONS[word] if word else self._unstated(cells),

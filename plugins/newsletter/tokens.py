@@ -41,7 +41,9 @@ def verify(token: str, purpose: Purpose, keys: Sequence[bytes]) -> bytes | None:
         return None
     head, mac = raw[:-_MAC], raw[-_MAC:]
     for key in keys:
-        if hmac.compare_digest(_key_id(key), head[:_KEY_ID]) and hmac.compare_digest(_mac(purpose, head, key), mac):
+        if hmac.compare_digest(_key_id(key), head[:_KEY_ID]) and hmac.compare_digest(
+            _mac(purpose, head, key), mac
+        ):
             return head[_KEY_ID:]
     return None
 

@@ -34,9 +34,7 @@ ICD_203 = (
     Band("very likely", "highly probable", 80, 95),
     Band("almost certain", "nearly certain", 95, 99, ("almost certainly",)),
 )
-_BY_WORD = {
-    word: band for band in ICD_203 for word in (band.word, band.synonym, *band.variants)
-}
+_BY_WORD = {word: band for band in ICD_203 for word in (band.word, band.synonym, *band.variants)}
 
 
 def band(likelihood: str) -> Band | None:

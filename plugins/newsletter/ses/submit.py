@@ -76,9 +76,9 @@ class Ses:
 
     def __init__(self, configuration_set: str = "") -> None:
         """Raises SettingsError where boto3 has no region. `configuration_set` is whose events are wanted."""
-        import boto3  # noqa: PLC0415 - half a second that a command without mail need not pay
-        from botocore.config import Config  # noqa: PLC0415
-        from botocore.exceptions import NoRegionError  # noqa: PLC0415
+        import boto3  # half a second that a command without mail need not pay
+        from botocore.config import Config
+        from botocore.exceptions import NoRegionError
 
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -166,14 +166,16 @@ class Ses:
         if len(results) != len(entries):
             raise Ambiguous(f"SES answered with {len(results)} results for {len(entries)} mails.")
         return [
-            EntryResult(str(result.get("Status", "")), str(result.get("MessageId", "")), str(result.get("Error", "")))
+            EntryResult(
+                str(result.get("Status", "")), str(result.get("MessageId", "")), str(result.get("Error", ""))
+            )
             for result in results
         ]
 
     @staticmethod
     def _call(operation: Any, **parameters: Any) -> dict[str, Any]:
         """Make a call and say in our words how it failed."""
-        from botocore import exceptions as boto  # noqa: PLC0415
+        from botocore import exceptions as boto
 
         try:
             answer: dict[str, Any] = operation(**parameters)

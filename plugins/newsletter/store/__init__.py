@@ -156,9 +156,9 @@ def open_store(url: str) -> Store:
     """Open the store that a URL names: sqlite:///path. Raises SettingsError for another scheme, StoreError."""
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
-        from newsletter.store.sqlite import SqliteStore  # noqa: PLC0415 - a store pays only for itself
+        from newsletter.store.sqlite import SqliteStore  # a store pays only for itself
 
         return SqliteStore(rest[1:])
-    raise SettingsError(f"STORE_URL: {url!r} is no store this program knows. Write sqlite:///var/newsletter.db.")
-
-
+    raise SettingsError(
+        f"STORE_URL: {url!r} is no store this program knows. Write sqlite:///var/newsletter.db."
+    )

@@ -106,7 +106,9 @@ class SqliteStore:
     def suppress(self, key: str, reason: str, at: datetime, evidence: str) -> None:
         """See Store."""
         with self._writing() as db:
-            db.execute("INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)", (key, reason, _iso(at), evidence))
+            db.execute(
+                "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)", (key, reason, _iso(at), evidence)
+            )
 
     def subscription_counts(self) -> Mapping[Subscription, int]:
         """See Store."""
@@ -122,7 +124,8 @@ class SqliteStore:
                 return False
             document = json.dumps(asdict(package), ensure_ascii=False, sort_keys=True)
             db.execute(
-                "INSERT INTO send VALUES (?, ?, ?, ?)", (package.month, package.content_hash, document, _iso(at))
+                "INSERT INTO send VALUES (?, ?, ?, ?)",
+                (package.month, package.content_hash, document, _iso(at)),
             )
             db.execute(_FREEZE, {"briefing": package.month, "at": _iso(at)})
             db.execute(_EXCLUDE, {"briefing": package.month})
@@ -170,7 +173,15 @@ class SqliteStore:
                 changed = db.execute(
                     "UPDATE recipient SET state = ?, evidence = ?, changed_at = ?"  # noqa: S608 - only marks
                     f" WHERE briefing = ? AND number = ? AND attempt = ? AND state IN ({marks})",
-                    (outcome.state, outcome.evidence, _iso(at), claim.briefing, outcome.number, claim.attempt, *befores),
+                    (
+                        outcome.state,
+                        outcome.evidence,
+                        _iso(at),
+                        claim.briefing,
+                        outcome.number,
+                        claim.attempt,
+                        *befores,
+                    ),
                 ).rowcount
                 if changed != 1:
                     raise StoreError(
@@ -180,9 +191,12 @@ class SqliteStore:
 
     def counts(self, briefing: str) -> Counts:
         """See Store."""
-        states = self._db.execute("SELECT state, count(*) FROM recipient WHERE briefing = ? GROUP BY state", (briefing,))
+        states = self._db.execute(
+            "SELECT state, count(*) FROM recipient WHERE briefing = ? GROUP BY state", (briefing,)
+        )
         reasons = self._db.execute(
-            "SELECT reason, count(*) FROM exclusion WHERE briefing = ? GROUP BY reason ORDER BY reason", (briefing,)
+            "SELECT reason, count(*) FROM exclusion WHERE briefing = ? GROUP BY reason ORDER BY reason",
+            (briefing,),
         )
         return Counts({State(state): count for state, count in states}, dict(reasons.fetchall()))
 
