@@ -39,6 +39,7 @@ PAGE_PATHS = ["pages"]
 STATIC_PATHS = ["images", "files"]
 BRIEFING_PATHS = ["briefings"]
 DEFAULT_CATEGORY = "World"
+USE_FOLDER_AS_CATEGORY = False  # the folder is the year
 FILENAME_METADATA = ""
 SLUGIFY_SOURCE = "title"
 WITH_FUTURE_DATES = False
@@ -69,6 +70,8 @@ BRIEFING_URL = "briefings/{month}/"
 BRIEFING_SAVE_AS = "briefings/{month}/index.html"
 ARCHIVES_URL = "analyses/"
 ARCHIVES_SAVE_AS = "analyses/index.html"
+YEAR_ARCHIVE_URL = "analyses/{date:%Y}/"
+YEAR_ARCHIVE_SAVE_AS = "analyses/{date:%Y}/index.html"
 # A draft is for the desk's eyes: it never enters the folder that is published.
 DRAFT_URL = ""
 DRAFT_SAVE_AS = ""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2020, 11, 2, 12, 0, tzinfo=UTC)
@@ -124,3 +125,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Project]]:
     """Makes projects with the parts a test names."""
     return lambda *parts: _project(tmp_path_factory.mktemp("made") / "project", parts)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        pytest.fail("These tests look at pages with Chromium, and there is none: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()

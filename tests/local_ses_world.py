@@ -38,6 +38,25 @@ class World:
     config: LocalSesConfig
     ses: Any
     sqs: Any
+    logged: int = 0  # lines of the accept log that earlier tests wrote
+    called: int = 0  # SendBulkEmail calls that earlier tests made
+
+    def fresh(self) -> World:
+        """Forget what earlier tests on this server left: mail, events, templates, suppressions, faults."""
+        self.plan()
+        self.sqs.purge_queue(QueueUrl=self.server.queue_url)
+        for one in self.ses.list_email_templates()["TemplatesMetadata"]:
+            self.ses.delete_email_template(TemplateName=one["TemplateName"])
+        for one in self.ses.list_suppressed_destinations()["SuppressedDestinationSummaries"]:
+            self.ses.delete_suppressed_destination(EmailAddress=one["EmailAddress"])
+        for path in self.files():
+            path.unlink()
+        self.logged = 0
+        self.logged, self.called = len(self.accepts()), self.server.calls("SendBulkEmail")
+        return self
+
+    def bulk_calls(self) -> int:
+        return self.server.calls("SendBulkEmail") - self.called
 
     def template(self, name: str = "t", **parts: str) -> str:
         self.ses.create_email_template(TemplateName=name, TemplateContent=parts or TEMPLATE)
@@ -70,7 +89,7 @@ class World:
         return message_id
 
     def files(self) -> list[Path]:
-        return sorted(self.config.mailbox.glob("*.eml"))
+        return sorted(self.config.mailbox.glob("[!.]*.eml"))
 
     def mails(self) -> list[EmailMessage]:
         return [
@@ -81,7 +100,9 @@ class World:
     def accepts(self) -> list[dict[str, Any]]:
         log = self.config.accept_log
         assert log is not None
-        return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+        return (
+            [json.loads(line) for line in log.read_text().splitlines()[self.logged :]] if log.exists() else []
+        )
 
     def envelopes(self, wait: int = 0, visibility: int = 60) -> list[dict[str, Any]]:
         """Receive and delete everything that is on the queue."""

@@ -155,7 +155,7 @@ ONE_ENTRY: dict[str, tuple[dict[str, Any], str]] = {
     "space": (entry("a b@x.org"), "whitespace"),
     "line break": (entry("a@x.org\r\nBcc: b@x.org"), "control"),
     "two dots": (entry("a..b@x.org"), "dot-dot"),
-    "two addresses in one": (entry("a@x.org, b@x.org"), "illegal character"),
+    "two addresses in one": (entry("a@x.org, b@x.org"), "whitespace"),
     "no recipient": ({"Destination": {}}, "no recipient"),
     "51 recipients": (
         {

@@ -278,7 +278,7 @@ def test_a_link_of_the_letter_survives_the_way_to_the_mail(query: str, alt: str)
     address = f"https://example.org/?q={query}"
     briefing = replace(BRIEFING, letter_html=picture(address, alt), items=())
     if re.search(r'[\s<>"]', query):
-        assert "only a complete https" in refused(briefing)
+        assert "only a complete address" in refused(briefing)
         return
     html = compose(briefing).html
     page = lxml.html.document_fromstring(html)
@@ -328,6 +328,7 @@ def test_what_stays_too_large_is_an_error_that_names_the_sizes() -> None:
     """The first piece is never shortened, and a mail without its end has no way to unsubscribe."""
     said = refused(heavy(3, 30_000))
     assert "92,160 are allowed" in said
+    assert "with every analysis but the first shortened" in said
     assert re.search(r"has \d{3},\d{3} bytes", said)
 
 

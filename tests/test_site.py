@@ -240,7 +240,7 @@ def test_braces_in_what_is_mailed_stop_the_build_with_the_piece_named(project: P
     project.briefing()
     done = project.newsletter("build")
     assert done.returncode == 1
-    assert "{{" in done.stderr
+    assert "content/analyses/2020/a.md:2: title: holds {{ or }}" in done.stderr
     assert not (project.path / "output/index.html").exists()
 
 

@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,9 @@ from pelican import signals
 from pelican.contents import Content
 from pelican.generators import Generator
 
-from newsletter import message, package
+from newsletter import frontmatter, message, package
 from newsletter.analysis import status, text, words
-from newsletter.errors import ContentError
+from newsletter.errors import ContentError, Finding
 from newsletter.models import Analysis, Briefing, Item, Package, Status
 from newsletter.reader import EXTENSIONS, complain
 
@@ -79,6 +80,7 @@ def item(article: Any, site_url: str) -> Item:
         date=analysis.date,
         summary=analysis.summary,
         key_judgements=analysis.key_judgements,
+        source=os.path.relpath(article.source_path),
     )
 
 
@@ -143,7 +145,7 @@ class BriefingGenerator(Generator):  # type: ignore[misc]
                 templates = Path(self.settings["EMAIL_TEMPLATES"]) / "briefing"
                 self.packages.append(message.compose(page.briefing, publication, templates, commit))
             except ContentError as error:
-                complain(self, page.metadata["front"], error.findings)
+                complain(self, page.metadata["front"], [_located(finding) for finding in error.findings])
 
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican when everything has been found good."""
@@ -161,6 +163,23 @@ class BriefingGenerator(Generator):  # type: ignore[misc]
                 relative_urls=self.settings["RELATIVE_URLS"],
                 url=page.url,
             )
+
+
+def _located(finding: Finding) -> Finding:
+    """A finding about a mail, with the line of the file its words came from, where that can be told."""
+    try:
+        text = Path(finding.path).read_text(encoding="utf-8")
+        front = frontmatter.parse(text, finding.path)
+    except (OSError, ContentError):
+        return finding
+    culprit = next((word for word in ("{{", "}}") if word in finding.reason and word in text), "")
+    place = (
+        text.find(culprit, text.find(f"{finding.field}:") if finding.field in front.lines else 0)
+        if culprit
+        else -1
+    )
+    line = text.count("\n", 0, place) + 1 if place >= 0 else front.lines.get(finding.field, 0)
+    return replace(finding, line=finding.line or line)
 
 
 def write_packages(generator: BriefingGenerator, months: Sequence[str] = ()) -> list[Path]:

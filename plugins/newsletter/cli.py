@@ -24,7 +24,7 @@ from newsletter.settings import STATE, Settings, child_environment
 from newsletter.show import say, say_error, table
 
 if TYPE_CHECKING:
-    from newsletter.local_ses.config import LocalSesConfig
+    from newsletter.local_ses.config import LocalSesConfig, RunningSes
     from newsletter.store import Counts
 
 PACKAGES = Path("build/briefings")
@@ -307,7 +307,7 @@ def local_ses(
 
     config = _local_config(mailbox, faults, rate, quota)
     if not command:
-        server.serve(config, host, port)
+        server.serve(config, host, port, ready=_tell_local_ses)
         return
     with server.running(config, host="127.0.0.1", port=0) as running:
         try:
@@ -326,11 +326,28 @@ def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float)
     )
 
 
+def _tell_local_ses(running: RunningSes) -> None:
+    say("local SES", running.url)
+    say("mailbox", f"{running.url}/mailbox/")
+    say("to use it", " ".join(f"{name}={value}" for name, value in running.environment.items()))
+    say("", "Ctrl-C ends it.")
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="The port.")
-def serve(host: str, port: int) -> None:
+@click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
+def serve(host: str, port: int, output: Path) -> None:
     """Site, mailbox and local SES at one address, to look at."""
     from newsletter import front
+    from newsletter.local_ses import server
 
-    front.serve(_local_config(STATE / "mailbox", None, 200.0, 50_000.0), Path("output"), host, port)
+    def ready(running: RunningSes) -> None:
+        say("site", f"{running.url}/")
+        say("mailbox", f"{running.url}/mailbox/")
+        say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
+        say("", "Ctrl-C ends it.")
+
+    server.serve(
+        _local_config(STATE / "mailbox", None, 200.0, 50_000.0), host, port, front.site(output), ready
+    )

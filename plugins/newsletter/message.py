@@ -170,14 +170,15 @@ def _refusals(briefing: Briefing) -> Iterator[Finding]:
     yield from _unfit(source, "", briefing.letter_html, html.unescape(briefing.letter_html))
     yield from _unfit_address(source, briefing.url)
     for item in briefing.items:
-        yield from _unfit_address(item.url or source, item.url)
+        place = item.source or item.url or source
+        yield from _unfit_address(place, item.url)
         if not item.title.strip():
-            yield Finding(item.url, 0, "title", "is empty. An analysis is mailed by its title.")
+            yield Finding(place, 0, "title", "is empty. An analysis is mailed by its title.")
         for field, value in (("title", item.title), ("summary", item.summary), ("region", item.region)):
-            yield from _unfit(item.url, field, value)
+            yield from _unfit(place, field, value)
         for judgement in item.key_judgements:
             for value in (judgement.text, judgement.assessment):
-                yield from _unfit(item.url, "key_judgements", value)
+                yield from _unfit(place, "key_judgements", value)
 
 
 def _unfit(path: str, field: str, *values: str) -> Iterator[Finding]:

@@ -82,7 +82,7 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One analysis as the briefing carries it. `url` is absolute."""
+    """One analysis as the briefing carries it. `url` is absolute, `source` the file it was read from."""
 
     title: str
     url: str
@@ -90,6 +90,7 @@ class Item:
     date: datetime
     summary: str
     key_judgements: tuple[KeyJudgement, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

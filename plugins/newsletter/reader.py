@@ -148,6 +148,11 @@ def _page(generator: Generator, metadata: dict[str, Any]) -> None:
             metadata[key] = value
     value = front.fields.get("status", "")
     metadata["status"] = value if value in _PELICAN_STATUSES else str(status(front))
+    if metadata["status"] == Status.PUBLISHED and slug and "url" not in front.fields:
+        # The header of every page links to the pages: their addresses are asked for a hundred thousand times.
+        metadata["url"] = generator.settings["PAGE_URL"].format(
+            slug=slug, lang=generator.settings["DEFAULT_LANG"]
+        )
     if front.findings:
         _refuse(generator, metadata, front)
 

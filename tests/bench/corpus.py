@@ -1,7 +1,7 @@
 """Made-up content in any number, the same every time: what `make bench` builds with this system and with Hugo.
 
 The pieces have what the real ones have: a head with judgements, headings, quotations, links to each other, a
-footnote, now and then a table or a list. `convert` says the same in Hugo's words.
+footnote, now and then a table or a list. `convert_all` says the same in Hugo's words.
 """
 
 from __future__ import annotations
@@ -120,6 +120,20 @@ def write(folder: Path, count: int, seed: int = 1, words: int = 1_000) -> None:
     for month in sorted(months)[-BRIEFINGS:]:
         text = _letter(random_, month, months[month][:IN_A_BRIEFING])
         (folder / f"briefings/{month}.md").write_text(text, encoding="utf-8")
+
+
+def convert_all(ours: Path, hugos: Path) -> None:
+    """Write the files below `ours` anew below `hugos`, as Hugo wants them; there a year is a section."""
+    for path in sorted(ours.rglob("*.md")):
+        place = path.relative_to(ours)
+        target = hugos / (place.name if place.parts[0] == "pages" else place)
+        if not target.parent.exists():
+            target.parent.mkdir(parents=True)
+            if place.parts[0] == "analyses":
+                year = f'---\ntitle: "{target.parent.name}"\nlayout: year\n---\n'
+                (target.parent / "_index.md").write_text(year, encoding="utf-8")
+        month = path.stem if place.parts[0] == "briefings" else ""
+        target.write_text(convert(path.read_text(encoding="utf-8"), month), encoding="utf-8")
 
 
 def convert(text: str, month: str = "") -> str:

@@ -15,7 +15,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from newsletter.local_ses import shapes
 from newsletter.local_ses.api_error import ApiError
@@ -247,18 +247,27 @@ def _error(error: ApiError, *, query: bool = False) -> Response:
     return Response(json.dumps({"message": error.message}), error.status, headers, "application/json")
 
 
-def create_app(ses: LocalSes, waker: Waker, host: str) -> Starlette:
-    """Return the whole application: the API, and the mailbox at /mailbox/."""
+def create_app(ses: LocalSes, waker: Waker, host: str, site: ASGIApp | None = None) -> Starlette:
+    """Return the whole application: the API, the mailbox at /mailbox/, and beside them a site, if one is given.
+
+    A call of the API carries an Authorization header or goes to /v2/; everything else is the site's.
+    """
     hosts = LOOPBACK | {host} | set(ses.config.hosts)
+    api = Api(ses, waker)
 
     async def home(request: Request) -> Response:
         return RedirectResponse("/mailbox/")
 
+    async def beside(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope)
+        is_call = "authorization" in request.headers or request.url.path.startswith("/v2/")
+        await (api if is_call or site is None else site)(scope, receive, send)
+
     return Starlette(
         routes=[
-            Route("/", home, methods=["GET"]),
+            *([Route("/", home, methods=["GET"])] if site is None else []),
             Mount("/mailbox", mailbox_app(ses.config.mailbox, hosts)),
-            Mount("/", Api(ses, waker)),
+            Mount("/", beside),
         ],
         middleware=[Middleware(OnlyHosts, hosts=hosts)],
     )

@@ -49,18 +49,16 @@ class MailTemplate:
 def parse_template(name: str | None, subject: str | None, text: str | None, html: str | None) -> MailTemplate:
     """Check and parse the parts of a template. Raises BadRequestError naming the part and what is wrong.
 
-    A stored one (with a name) may hold 500 KB. A subject and one of the bodies must be there (assumed from
+    A stored one (with a name) may hold 500 KB, an inline one 1 MB. A subject and one of the bodies must be there (assumed from
     the v1 error InvalidTemplate: "you tried to create ... a template that isn't valid").
     """
     if not subject:
         raise BadRequestError("The template has no subject.")
     if not text and not html:
         raise BadRequestError("The template has neither a text nor an HTML part.")
-    if (
-        sum(len((part or "").encode("utf-8", "replace")) for part in (subject, text, html))
-        > limits.TEMPLATE_BYTES
-    ):
-        raise BadRequestError(f"The template is larger than {limits.TEMPLATE_BYTES} bytes.")
+    most = limits.TEMPLATE_BYTES if name else limits.INLINE_BYTES
+    if sum(len((part or "").encode("utf-8", "replace")) for part in (subject, text, html)) > most:
+        raise BadRequestError(f"The template is larger than {most} bytes.")
     parsed: dict[str, Template | None] = {}
     for part, source in (("Subject", subject), ("Text", text), ("Html", html)):
         try:

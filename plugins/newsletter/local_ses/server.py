@@ -4,29 +4,46 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from newsletter.errors import SettingsError
 from newsletter.local_ses.config import QUEUE, LocalSesConfig, RunningSes, environment
 
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
-def serve(config: LocalSesConfig, host: str = "127.0.0.1", port: int = 4579) -> None:
-    """Serve until interrupted. Raises SettingsError if the address is taken, StoreError for the state."""
+
+def serve(
+    config: LocalSesConfig,
+    host: str = "127.0.0.1",
+    port: int = 8025,
+    site: ASGIApp | None = None,
+    ready: Callable[[RunningSes], None] = lambda running: None,
+) -> None:
+    """Serve until interrupted, with `site` beside the API and the mailbox if one is given.
+
+    `ready` is told where, once the address is ours. Raises SettingsError if the address is taken, StoreError
+    for the state.
+    """
     with _listen(host, port) as listener:
-        server = _Server(config, host, listener)
+        server = _Server(config, host, listener, site)
+        ready(server.described)
         server.run()
 
 
 @contextmanager
-def running(config: LocalSesConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[RunningSes]:
+def running(
+    config: LocalSesConfig, host: str = "127.0.0.1", port: int = 0, site: ASGIApp | None = None
+) -> Iterator[RunningSes]:
     """Serve in a thread for as long as the block lasts; port 0 takes a free one.
 
     It answers when the block begins, and when the block ends the port is free and the state written.
     Raises SettingsError if the address is taken, StoreError for the state.
     """
     with _listen(host, port) as listener:
-        server = _Server(config, host, listener)
+        server = _Server(config, host, listener, site)
         thread = threading.Thread(target=server.run, name="local-ses", daemon=True)
         thread.start()
         try:
@@ -39,7 +56,9 @@ def running(config: LocalSesConfig, host: str = "127.0.0.1", port: int = 0) -> I
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # Named, because asyncio sets TCP_NODELAY only on sockets that say TCP; without it each answer, which
+    # uvicorn writes in two pieces, waits 40 ms for the client's delayed ACK.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -52,7 +71,9 @@ def _listen(host: str, port: int) -> socket.socket:
 class _Server:
     """uvicorn with our application, stoppable from another thread."""
 
-    def __init__(self, config: LocalSesConfig, host: str, listener: socket.socket) -> None:
+    def __init__(
+        self, config: LocalSesConfig, host: str, listener: socket.socket, site: ASGIApp | None
+    ) -> None:
         # Imported here, so that importing newsletter.local_ses costs no command the web server.
         import uvicorn
 
@@ -72,7 +93,7 @@ class _Server:
 
         self._uvicorn = Server(
             uvicorn.Config(
-                create_app(ses, waker, host),
+                create_app(ses, waker, host, site),
                 http=WireProtocol,
                 ws="none",
                 lifespan="off",

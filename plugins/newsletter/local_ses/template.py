@@ -151,9 +151,7 @@ def _tag(source: str, start: int, end: int, inside: str, *, triple: bool, inline
     word = name.split(None, 1)[0] if name else ""
     if word in _WORDS or len(name.split()) > 1:
         raise _unsupported(source, start, f"the helper or keyword {{{{{sign}{word}}}}}, in {shown}")
-    if not (_NAME.fullmatch(name) or (name == "." and sign in ("", "&"))) or _WORDS & set(
-        name.split(".")[1:]
-    ):
+    if not (_NAME.fullmatch(name) or (name == "." and sign in ("", "&"))) or _WORDS & set(name.split(".")):
         raise _unsupported(source, start, f"the name in {shown}")
     if triple and sign:
         raise _unsupported(source, start, shown)

@@ -16,6 +16,7 @@ _KEY = "newsletter.local_ses.transport"
 class WireProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 that hands its transport to the application."""
 
+    # uvicorn narrows the type of asyncio's own method in the same way, with the same ignore.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the application of this one connection, so that each request's scope has the transport."""
         super().connection_made(transport)

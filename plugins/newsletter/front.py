@@ -1,0 +1,69 @@
+"""The built site over HTTP, as a web server would give it out: clean addresses, its own page for 404."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from newsletter.errors import SettingsError
+
+# What the pages themselves are made for; the published site gets it from its web server.
+_HEADERS = (
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
+        b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"same-origin"),
+    (b"cache-control", b"no-cache"),
+)
+
+
+def site(output: Path) -> ASGIApp:
+    """The site below `output`. Raises SettingsError if nothing has been built there."""
+    if not (output / "index.html").is_file():
+        raise SettingsError(f"{output}/: there is no site yet. Build it: make html")
+
+    def own_page(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        if status == 404:
+            return HTMLResponse((output / "404.html").read_bytes(), 404)
+        return HTMLResponse(_plain(status), status)
+
+    return Starlette(
+        routes=[Mount("/", StaticFiles(directory=output, html=True))],
+        exception_handlers={404: own_page, 405: own_page},
+        middleware=[Middleware(_SafeHeaders)],
+    )
+
+
+def _plain(status: int) -> str:
+    # A form of the site, posted to where only files are.
+    return (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>Not here yet</title>"
+        "<h1>This form is not answered here</h1>"
+        f"<p>Only the pages are served at this address ({status}). Nothing of what you typed was kept. "
+        "Write to the address at the foot of every page instead.</p>"
+    )
+
+
+class _SafeHeaders:
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
