@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from pelican import signals
@@ -34,6 +35,14 @@ def _shelve(generator: ArticlesGenerator) -> None:
     generator.authors[:] = [(author, Shelf(articles)) for author, articles in generator.authors]
 
 
+_GLOBALS = ("PUBLICATION", "SITE_ROOT", "SITEURL", "NEWSLETTER_FEED")
+
+
+def _share_pages(generators: Sequence[Generator]) -> None:
+    for generator in generators:
+        generator.env.globals["pages"] = generator.context["pages"]
+
+
 def _is_ours(theme: str) -> bool:
     return os.path.isdir(os.path.join(theme, "templates", "email"))
 
@@ -43,6 +52,8 @@ def _set_up(generator: Generator) -> None:
     generator.env.autoescape = _is_ours(generator.theme)
     # Links from one piece to another lead to this site wherever it is served, on a laptop or at its address.
     generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
+    # Templates that are imported rather than rendered know only globals; so they are read once and not per page.
+    generator.env.globals.update({name: generator.settings.get(name) for name in _GLOBALS})
 
 
 def _begin(pelican: Any) -> None:
@@ -72,4 +83,5 @@ def register() -> None:
     signals.generator_init.connect(_set_up)
     signals.article_generator_finalized.connect(_shelve)
     signals.all_generators_finalized.connect(check)
+    signals.all_generators_finalized.connect(_share_pages)
     signals.finalized.connect(_end)
