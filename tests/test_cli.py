@@ -8,6 +8,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -62,6 +63,18 @@ def test_sending_again_says_so_posts_nothing_and_needs_no_ses(mailed: Project) -
     assert done.returncode == 0, done.stderr
     assert "everybody has 2020-10 already" in done.stdout
     assert sorted((mailed.path / "var/mailbox").iterdir()) == before
+
+
+def test_an_edit_after_the_mailing_mails_nobody_and_is_said(mailed: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "edited")
+    shutil.copytree(mailed.path, other.path)
+    letter = other.read("content/briefings/2020-10.md").replace("Dear reader,", "Dear readers,")
+    other.write("content/briefings/2020-10.md", letter)
+    assert other.newsletter("build").returncode == 0
+    done = other.newsletter("send", "2020-10")
+    assert done.returncode == 0, done.stderr
+    assert "has changed since its mailing began" in done.stdout
+    assert "nothing was posted" in done.stdout
 
 
 def test_a_local_ses_passes_on_how_its_command_ended(built: Project) -> None:

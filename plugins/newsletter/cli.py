@@ -25,6 +25,7 @@ from newsletter.show import say, say_error, table
 
 if TYPE_CHECKING:
     from newsletter.local_ses.config import LocalSesConfig, RunningSes
+    from newsletter.models import Package
     from newsletter.store import Counts
 
 PACKAGES = Path("build/briefings")
@@ -63,6 +64,11 @@ class _Group(click.Group):
 MONTH = _Month()
 
 
+def _shown(path: Path) -> Path:
+    """A path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="monthly-briefing")
 def main() -> None:
@@ -80,7 +86,11 @@ def build(content: str | None, output: str | None) -> None:
 
     built = site.build(content, output)
     drafts = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
-    say("site", f"{built.analyses} analyses, {built.pages} pages{drafts} → {built.output}/", built.seconds)
+    say(
+        "site",
+        f"{built.analyses} analyses, {built.pages} pages{drafts} → {_shown(built.output)}/",
+        built.seconds,
+    )
     if built.briefings:
         say("package", f"{', '.join(sorted(built.briefings))} → {built.packages[0].parent}/")
 
@@ -187,9 +197,11 @@ def send(month: str) -> None:
         counts = store.counts(month)
         if frozen is None:
             _tell_audience(package.subject, store.subscription_counts())
-        elif counts.of(*OPEN) == 0:
-            _tell_done(month, counts)
-            return
+        else:
+            _tell_changed(month, frozen)
+            if counts.of(*OPEN) == 0:
+                _tell_done(month, counts)
+                return
         ses = Ses(settings.configuration_set)
         say("mail", f"through {ses.endpoint}")
         with Progress(counts.of(*OPEN) if frozen else None) as progress:
@@ -229,6 +241,22 @@ def _tell_audience(subject: str, totals: Any) -> None:
     if not confirmed:
         raise SettingsError(
             "Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv)."
+        )
+
+
+def _tell_changed(month: str, frozen: Package) -> None:
+    """Say so when the package was edited since it was frozen: what is mailed is what was frozen."""
+    from newsletter import package as packages
+    from newsletter.errors import PackageError
+
+    try:
+        now = packages.read(PACKAGES / month).content_hash
+    except PackageError:
+        return  # it need not be there any more
+    if now != frozen.content_hash:
+        say(
+            "note",
+            f"{PACKAGES / month}/ has changed since its mailing began; what was frozen then is what is mailed",
         )
 
 
@@ -273,7 +301,7 @@ def status(month: str, as_json: bool) -> None:
         click.echo(json.dumps({"briefing": month, **numbers}))
         return
     if not counts.recipients:
-        say("status", f"{month} has not been sent to anybody")
+        say("status", f"{month} has not been submitted for anybody yet")
         return
     table(f"Briefing {month}", [(name.replace("_", " "), count) for name, count in numbers.items()])
     if counts.exclusions:

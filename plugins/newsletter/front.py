@@ -49,10 +49,12 @@ def site(output: Path) -> ASGIApp:
 def _plain(status: int) -> str:
     # A form of the site, posted to where only files are.
     return (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Not here yet</title>"
-        "<h1>This form is not answered here</h1>"
-        f"<p>Only the pages are served at this address ({status}). Nothing of what you typed was kept. "
-        "Write to the address at the foot of every page instead.</p>"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Not answered here</title>'
+        '<meta name="viewport" content="width=device-width"><link rel="stylesheet" href="/theme/css/site.css"></head>'
+        '<body><main class="grid opening"><h1>This form is not answered here</h1>'
+        f'<p class="standfirst">Only the pages are served at this address ({status}). Nothing of what you typed was '
+        'kept. Write to the address at the foot of every page instead. <a href="/">Back to the front page</a></p>'
+        "</main></body></html>"
     )
 
 

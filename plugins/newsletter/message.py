@@ -1,4 +1,4 @@
-"""A Briefing becomes the mail that is sent: HTML, text, headers, one hash over all of it.
+"""A Briefing becomes the mail: HTML, text, headers, one hash over all of it.
 
     refuse what must not be mailed ─► templates ─► MJML ─► lint ─► HTML ┐
                                           └────────► text ──────────────┴─► mail_lint ─► Package
