@@ -101,3 +101,21 @@ def test_a_file_that_is_no_database_is_named(path: Path) -> None:
 def test_a_store_url_that_names_no_store_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(SettingsError, match="sqlite:///var/newsletter.db"):
         open_store(url)
+
+
+def test_a_full_disk_keeps_nothing_of_the_step_and_is_told_in_words(path: Path, store: Store) -> None:
+    """A claim that is not on the disk must not be mailed: it raises before there is a claim to mail."""
+    fill(store, 3)
+    store.freeze(PACKAGE, NOW)
+    (pages,) = store._db.execute("PRAGMA page_count").fetchone()  # type: ignore[attr-defined]
+    store._db.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[attr-defined]
+    with pytest.raises(StoreError, match="full"):
+        fill(store, 5_000)
+    store._db.execute("PRAGMA max_page_count = 1000000")  # type: ignore[attr-defined]
+    assert len(claim(store).recipients) == 3
+
+
+def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_store(f"sqlite:///{tmp_path / 'file' / 'newsletter.db'}")
