@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import permutations
 
 import pytest
 
 from newsletter import address
 from newsletter.errors import StoreError
 from newsletter.models import Package
-from newsletter.states import State
-from newsletter.store import Claim, Outcome, Store, Subscriber, Subscription
+from newsletter.states import Evidence, State
+from newsletter.store import Claim, Outcome, Sighting, Store, Subscriber, Subscription
 
 NOW = datetime(2020, 11, 2, 9, 0, tzinfo=UTC)
 PACKAGE = Package(
@@ -34,6 +35,19 @@ def claim(store: Store, limit: int = 50, attempt: str = "a1") -> Claim:
     taken = store.claim("2020-10", limit, attempt, NOW)
     assert taken
     return taken
+
+
+def sighting(number: int, kind: Evidence = Evidence.SEND) -> Sighting:
+    return Sighting(kind, f"id-{number}", NOW, "2020-10", "a1", number)
+
+
+def submitted(store: Store) -> None:
+    taken = claim(store)
+    store.record(
+        taken,
+        [Outcome(r.number, State.SUBMITTED, "accepted", f"id-{r.number}") for r in taken.recipients],
+        NOW,
+    )
 
 
 class StoreContract:
@@ -171,3 +185,118 @@ class StoreContract:
                 pass
         with store.sending("2020-10"):
             pass
+
+    # -- what SES tells afterwards
+
+    def test_an_event_settles_an_unanswered_call_and_nobody_else(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        claim(store, 2)
+        store.hold_orphans("2020-10", NOW)
+        assert [(doubt.attempt, doubt.held, doubt.seen) for doubt in store.doubts("2020-10")] == [
+            ("a1", 2, 0)
+        ]
+        assert store.apply([sighting(1)], NOW) == 1
+        assert store.counts("2020-10").states == {State.SUBMITTED: 1, State.IN_DOUBT: 1, State.PENDING: 1}
+        assert [(doubt.held, doubt.seen) for doubt in store.doubts("2020-10")] == [(1, 1)]
+
+    @pytest.mark.parametrize("order", range(24))
+    def test_events_give_the_same_state_in_any_order_and_any_number(self, store: Store, order: int) -> None:
+        events = [
+            sighting(1, kind)
+            for kind in (Evidence.SEND, Evidence.DELIVERY, Evidence.SOFT_BOUNCE, Evidence.COMPLAINT)
+        ]
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        for event in list(permutations(events))[order]:
+            store.apply([event, event], NOW)
+        assert store.counts("2020-10").states == {State.COMPLAINED: 1}
+
+    def test_an_answer_that_comes_after_its_events_takes_nothing_back(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store)
+        store.apply([sighting(1, Evidence.DELIVERY), sighting(2, Evidence.SEND)], NOW)
+        store.record(
+            taken, [Outcome(1, State.SUBMITTED, "", "id"), Outcome(2, State.IN_DOUBT, "timeout")], NOW
+        )
+        assert store.counts("2020-10").states == {State.DELIVERED: 1, State.SUBMITTED: 1}
+        assert store.doubts("2020-10") == []
+
+    def test_late_evidence_keeps_a_released_recipient_from_a_second_mail(self, store: Store) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        claim(store)
+        store.hold_orphans("2020-10", NOW)
+        assert store.release("2020-10", "a1", State.PENDING, "no event came", NOW) == 1
+        store.apply([sighting(1)], NOW)
+        assert store.claim("2020-10", 50, "a2", NOW) is None
+
+    def test_a_hard_bounce_or_complaint_ends_all_mail_to_the_address(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.apply([sighting(1, Evidence.HARD_BOUNCE), sighting(2, Evidence.COMPLAINT)], NOW)
+        store.freeze(replace(PACKAGE, month="2020-11"), NOW)
+        counts = store.counts("2020-11")
+        assert counts.recipients == 1
+        assert counts.exclusions == {"suppressed: complaint": 1, "suppressed: hard_bounce": 1}
+
+    def test_only_soft_bounces_in_three_briefings_in_a_row_end_the_mail(self, store: Store) -> None:
+        fill(store, 2)
+        for number, month in enumerate(("2020-07", "2020-08", "2020-09")):
+            store.freeze(replace(PACKAGE, month=month), NOW)
+            taken = store.claim(month, 50, f"a{number}", NOW)
+            assert taken
+            store.record(
+                taken,
+                [Outcome(r.number, State.SUBMITTED, "", f"{month}-{r.number}") for r in taken.recipients],
+                NOW,
+            )
+            kinds = (Evidence.SOFT_BOUNCE, Evidence.DELIVERY if month == "2020-08" else Evidence.SOFT_BOUNCE)
+            for who, kind in enumerate(kinds, start=1):
+                store.apply([replace(sighting(who, kind), briefing=month, attempt=f"a{number}")], NOW)
+        store.freeze(PACKAGE, NOW)
+        assert store.counts("2020-10").exclusions == {"suppressed: soft_bounces": 1}
+
+    def test_an_event_without_our_tags_is_known_by_its_message(self, store: Store) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.apply(
+            [Sighting(Evidence.RENDERING_FAILURE, "id-1", NOW, detail="Attribute 'x' is not present")], NOW
+        )
+        assert store.counts("2020-10").states == {State.FAILED: 1}
+
+    def test_events_of_other_mail_change_nothing(self, store: Store) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        claim(store)
+        strangers = [
+            Sighting(Evidence.SEND, "other", NOW),
+            replace(sighting(1), briefing="2019-01"),
+            sighting(99),
+        ]
+        assert store.apply(strangers, NOW) == 0
+        assert store.counts("2020-10").states == {State.CLAIMED: 1}
+
+    def test_the_trace_answers_for_each_address(self, store: Store) -> None:
+        fill(store, 2)
+        store.import_subscribers([person("left", Subscription.UNSUBSCRIBED)])
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.apply([sighting(1, Evidence.DELIVERY)], NOW)
+        (trace,) = store.trace("2020-10", "reader0000@example.org")
+        assert (trace.address, trace.state) == ("reader0000@example.org", "delivered")
+        assert [what for _, what, _ in trace.history] == ["frozen", "delivered", "delivery"]
+        assert {each.state for each in store.trace("2020-10")} == {"delivered", "submitted", "excluded"}
+        (left,) = store.trace("2020-10", "left@example.org")
+        assert left.history[0][1:] == ("excluded", "unsubscribed")
+
+    def test_mails_that_ses_never_told_of_are_counted(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.apply([sighting(1)], NOW)
+        assert store.blind("2020-10", NOW) == 2

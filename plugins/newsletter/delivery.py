@@ -88,7 +88,7 @@ def judge(number: int, result: EntryResult) -> Outcome:
     """What SES's word on an entry makes of its recipient."""
     said = f"{result.status}: {result.error}" if result.error else result.status
     if result.status == "SUCCESS" and result.message_id:
-        return Outcome(number, State.SUBMITTED, result.message_id)
+        return Outcome(number, State.SUBMITTED, "accepted by SES", result.message_id)
     if result.status in _AGAIN | _STOP:
         return Outcome(number, State.PENDING, said)
     if result.status in _FINAL:

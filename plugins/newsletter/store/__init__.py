@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +12,7 @@ from typing import Protocol
 from newsletter.address import Address
 from newsletter.errors import SettingsError
 from newsletter.models import Package
-from newsletter.states import State
+from newsletter.states import Evidence, State
 
 
 class Subscription(StrEnum):
@@ -59,11 +59,50 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What one call did for one recipient; `evidence` is SES's message id or its words of refusal."""
+    """What one call did for one recipient: the state, why in words, and SES's message id if it accepted."""
 
     number: int
     state: State
     evidence: str
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One thing SES told of one mail. `number` is None where SES leaves our tags out: then `message_id` tells."""
+
+    kind: Evidence
+    message_id: str
+    at: datetime
+    briefing: str = ""
+    attempt: str = ""
+    number: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """One call of which nobody knows whether SES took it: `held` recipients are in doubt because of it.
+
+    `seen` is how many recipients of the call SES has told anything of; `since` is when the call was made.
+    """
+
+    attempt: str
+    since: datetime
+    held: int
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """All that is known of one recipient (or exclusion): for `newsletter audit`.
+
+    `history` has one line for each thing known, oldest first: (moment, what, message id or words).
+    """
+
+    address: str
+    state: str
+    history: tuple[tuple[str, str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +167,31 @@ class Store(Protocol):
         """Write down what a claim's call did. Only recipients of that claim can change, and only by a step of
         the table in states.py.
         """
+        ...
+
+    def apply(self, sightings: Sequence[Sighting], at: datetime) -> int:
+        """Take in what SES told; how many of the sightings were about our mails and new.
+
+        The state of a recipient is what the strongest of all its evidence proves (states.proven), so neither
+        order nor repetition matters. A hard bounce or a complaint suppresses the address; so do soft bounces
+        in three briefings in a row.
+        """
+        ...
+
+    def doubts(self, briefing: str) -> list[Doubt]:
+        """The unanswered calls that still hold recipients in doubt, oldest first."""
+        ...
+
+    def blind(self, briefing: str, since: datetime) -> int:
+        """Of the recipients whose mail SES accepted since then, how many it has told nothing of."""
+        ...
+
+    def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
+        """Take the recipients that one unanswered call holds in doubt out of it, to `state`; how many."""
+        ...
+
+    def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:
+        """What is known of each recipient and exclusion, or of the one with that key."""
         ...
 
     def counts(self, briefing: str) -> Counts:

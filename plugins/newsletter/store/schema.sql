@@ -16,7 +16,7 @@ CREATE TABLE subscriber (
 -- Addresses never to be mailed again: kept even when the subscriber is erased, so by key alone.
 CREATE TABLE suppression (
     address_key TEXT PRIMARY KEY,
-    reason      TEXT NOT NULL CHECK (reason IN ('hard_bounce', 'complaint', 'operator')),
+    reason      TEXT NOT NULL CHECK (reason IN ('hard_bounce', 'soft_bounces', 'complaint', 'operator')),
     at          TEXT NOT NULL,
     evidence    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
@@ -39,8 +39,9 @@ CREATE TABLE recipient (
     address_key TEXT NOT NULL,
     state       TEXT NOT NULL DEFAULT 'pending' CHECK (state IN
         ('pending', 'claimed', 'submitted', 'delivered', 'bounced', 'complained', 'failed', 'skipped', 'in_doubt')),
-    attempt     TEXT,               -- the call it was last claimed for
-    evidence    TEXT NOT NULL DEFAULT '', -- SES's message id, or why there is none
+    attempt     TEXT,                       -- the call it was last claimed for
+    message_id  TEXT NOT NULL DEFAULT '',   -- SES's name for the accepted mail
+    evidence    TEXT NOT NULL DEFAULT '',   -- on what the state rests, in words
     changed_at  TEXT NOT NULL,
     PRIMARY KEY (briefing, number),
     UNIQUE (briefing, subscriber),
@@ -48,6 +49,31 @@ CREATE TABLE recipient (
 ) STRICT;
 CREATE INDEX recipient_open ON recipient (briefing, number) WHERE state = 'pending';
 CREATE INDEX recipient_attempt ON recipient (attempt) WHERE state IN ('claimed', 'in_doubt');
+CREATE INDEX recipient_message ON recipient (message_id) WHERE message_id != '';
+
+-- The calls of SES, each written down before it was made.
+CREATE TABLE attempt (
+    id          TEXT PRIMARY KEY, -- 32 hex digits, in the tags of its mails
+    briefing    TEXT NOT NULL REFERENCES send,
+    made_at     TEXT NOT NULL,
+    answered_at TEXT NOT NULL DEFAULT '' -- when its outcome was recorded; '' while nobody knows
+) STRICT, WITHOUT ROWID;
+CREATE INDEX attempt_briefing ON attempt (briefing, made_at);
+
+-- What SES told of a mail afterwards, each thing once, in whatever order it came.
+CREATE TABLE evidence (
+    briefing   TEXT NOT NULL,
+    number     INTEGER NOT NULL,
+    kind       TEXT NOT NULL CHECK (kind IN ('send', 'reject', 'rendering_failure', 'soft_bounce', 'delivery',
+        'hard_bounce', 'complaint', 'delivery_delay')),
+    message_id TEXT NOT NULL,
+    attempt    TEXT NOT NULL,
+    at         TEXT NOT NULL,
+    detail     TEXT NOT NULL,
+    PRIMARY KEY (briefing, number, kind, message_id),
+    FOREIGN KEY (briefing, number) REFERENCES recipient (briefing, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX evidence_attempt ON evidence (attempt, number);
 
 -- Who was left out when the recipients were frozen, and why.
 CREATE TABLE exclusion (

@@ -22,8 +22,19 @@ from pathlib import Path
 
 from newsletter.errors import StoreError
 from newsletter.models import Package
-from newsletter.states import STEPS, State
-from newsletter.store import Claim, Counts, ImportCounts, Outcome, Recipient, Subscriber, Subscription
+from newsletter.states import ANSWERS, Evidence, State, may, proven
+from newsletter.store import (
+    Claim,
+    Counts,
+    Doubt,
+    ImportCounts,
+    Outcome,
+    Recipient,
+    Sighting,
+    Subscriber,
+    Subscription,
+    Trace,
+)
 
 _VERSION = 1
 _WAL_IS_SOUND = (3, 51, 3)
@@ -31,6 +42,8 @@ _WAL_IS_SOUND = (3, 51, 3)
 _PATIENCE = 30.0
 # A hundred thousand rows a transaction: an import that is cut off loses no more, and holds nobody up longer.
 _IMPORT_STEP = 100_000
+# Soft bounces in so many briefings in a row end the mail to an address.
+_SOFT_BOUNCES = 3
 
 
 class SqliteStore:
@@ -165,33 +178,118 @@ class SqliteStore:
                         db.execute(_SKIP, (reason, _iso(at), briefing, number))
                     else:
                         taken.append(Recipient(number, address, public_id))
+            db.execute(
+                "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)", (attempt, briefing, _iso(at))
+            )
             db.executemany(_CLAIM, [(attempt, _iso(at), briefing, recipient.number) for recipient in taken])
         return Claim(briefing, attempt, tuple(taken))
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
         """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
+        moment = _iso(at)
         with self._writing() as db:
             for outcome in outcomes:
-                befores = [before for before in STEPS if outcome.state in STEPS[before]]
-                marks = ", ".join("?" * len(befores))
-                changed = db.execute(
-                    "UPDATE recipient SET state = ?, evidence = ?, changed_at = ?"  # noqa: S608 - only marks
-                    f" WHERE briefing = ? AND number = ? AND attempt = ? AND state IN ({marks})",
+                if outcome.state not in ANSWERS:
+                    raise self._no_step(claim, outcome)
+                row = (outcome.state, outcome.message_id, outcome.evidence, moment)
+                if db.execute(_RECORD, (*row, claim.briefing, outcome.number, claim.attempt)).rowcount == 0:
+                    # SES's events can be quicker than its answer: then the state is theirs and stays.
+                    known = db.execute(
+                        _PROVEN, (outcome.message_id, claim.briefing, outcome.number, claim.attempt)
+                    )
+                    if known.rowcount == 0:
+                        raise self._no_step(claim, outcome)
+            if any(outcome.state is not State.IN_DOUBT for outcome in outcomes):
+                db.execute("UPDATE attempt SET answered_at = ? WHERE id = ?", (moment, claim.attempt))
+
+    def _no_step(self, claim: Claim, outcome: Outcome) -> StoreError:
+        return StoreError(
+            f"{self.path}: recipient {outcome.number} of {claim.briefing} cannot become {outcome.state} "
+            f"by attempt {claim.attempt}: it is not claimed by it."
+        )
+
+    # -- afterwards
+
+    def apply(self, sightings: Sequence[Sighting], at: datetime) -> int:
+        """See Store."""
+        fresh = 0
+        with self._writing() as db:
+            for sighting in sightings:
+                row = db.execute(*_whose(sighting)).fetchone()
+                if row is None:
+                    continue  # another mail of this account, or another installation's
+                briefing, number, state, subscriber, address_key = row
+                added = db.execute(
+                    "INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
-                        outcome.state,
-                        outcome.evidence,
-                        _iso(at),
-                        claim.briefing,
-                        outcome.number,
-                        claim.attempt,
-                        *befores,
+                        briefing,
+                        number,
+                        sighting.kind,
+                        sighting.message_id,
+                        sighting.attempt,
+                        _iso(sighting.at),
+                        sighting.detail,
                     ),
                 ).rowcount
-                if changed != 1:
-                    raise StoreError(
-                        f"{self.path}: recipient {outcome.number} of {claim.briefing} cannot become "
-                        f"{outcome.state} by attempt {claim.attempt}: it is not claimed by it."
+                if not added:
+                    continue
+                fresh += 1
+                kinds = db.execute(
+                    "SELECT kind FROM evidence WHERE briefing = ? AND number = ?", (briefing, number)
+                )
+                after = proven(Evidence(kind) for (kind,) in kinds.fetchall())
+                if after and after != state:
+                    if not may(State(state), after):
+                        raise StoreError(
+                            f"{self.path}: {sighting.kind} cannot make {state} of {briefing} {after}."
+                        )
+                    words = f"{sighting.kind.replace('_', ' ')}: {sighting.detail}".rstrip(": ")
+                    db.execute(_SHOW, (after, sighting.message_id, words, _iso(at), briefing, number))
+                if reason := _suppresses(db, sighting.kind, subscriber):
+                    db.execute(
+                        "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",
+                        (address_key, reason, _iso(at), f"{sighting.message_id} {sighting.detail}".strip()),
                     )
+        return fresh
+
+    def doubts(self, briefing: str) -> list[Doubt]:
+        """See Store."""
+        rows = self._db.execute(_DOUBTS, (briefing,))
+        return [
+            Doubt(attempt, datetime.fromisoformat(made), held, seen) for attempt, made, held, seen in rows
+        ]
+
+    def blind(self, briefing: str, since: datetime) -> int:
+        """See Store."""
+        (count,) = self._db.execute(_BLIND, (briefing, _iso(since))).fetchone()
+        return int(count)
+
+    def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
+        """See Store."""
+        if not may(State.IN_DOUBT, state):
+            raise StoreError(f"{briefing}: nobody in doubt can become {state}.")
+        with self._writing() as db:
+            return db.execute(_RELEASE, (state, evidence, _iso(at), briefing, attempt)).rowcount
+
+    def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:
+        """See Store."""
+        one = {"briefing": briefing, "key": address_key}
+        for number, address, state, words, message_id, changed, frozen in self._db.execute(
+            _TRACE, one
+        ).fetchall():
+            seen = self._db.execute(
+                "SELECT at, kind, trim(message_id || ' ' || detail) FROM evidence "
+                "WHERE briefing = ? AND number = ? ORDER BY at, kind", (briefing, number),
+            ).fetchall()  # fmt: skip
+            own = (
+                []
+                if state == State.PENDING and not words
+                else [(changed, str(state), f"{message_id} {words}".strip())]
+            )
+            history = [(frozen, "frozen", ""), *sorted([*own, *seen])]
+            yield Trace(address, str(state), tuple(history))
+        for address, reason, frozen in self._db.execute(_TRACE_EXCLUDED, one).fetchall():
+            yield Trace(address, "excluded", ((frozen, "excluded", reason),))
 
     def counts(self, briefing: str) -> Counts:
         """See Store."""
@@ -217,6 +315,25 @@ class SqliteStore:
                     f"`newsletter status {briefing}` shows how far it is."
                 ) from None
             yield
+
+
+def _whose(sighting: Sighting) -> tuple[str, tuple[object, ...]]:
+    """The query for the recipient a sighting is about: by our tags, or by SES's message id where it has none."""
+    if sighting.briefing and sighting.number is not None:
+        return f"{_WHOSE} briefing = ? AND number = ?", (sighting.briefing, sighting.number)
+    return f"{_WHOSE} message_id = ? AND message_id != ''", (sighting.message_id,)
+
+
+def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
+    """The reason for which this evidence ends all mail to an address, or ""."""
+    if kind is Evidence.HARD_BOUNCE:
+        return "hard_bounce"
+    if kind is Evidence.COMPLAINT:
+        return "complaint"
+    if kind is Evidence.SOFT_BOUNCE:
+        (soft,) = db.execute(_SOFT, (subscriber,)).fetchone()
+        return "soft_bounces" if soft >= _SOFT_BOUNCES else ""
+    return ""
 
 
 def _row(subscriber: Subscriber) -> tuple[object, ...]:
@@ -270,6 +387,56 @@ WHERE briefing = ? AND state = 'pending' ORDER BY number LIMIT ?
 _CLAIM = """
 UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
 WHERE briefing = ? AND number = ? AND state = 'pending'
+"""
+_RECORD = """
+UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?
+WHERE briefing = ? AND number = ? AND attempt = ? AND state = 'claimed'
+"""
+_PROVEN = """
+UPDATE recipient SET message_id = iif(message_id = '', ?, message_id)
+WHERE briefing = ? AND number = ? AND attempt = ?
+  AND state IN ('submitted', 'delivered', 'bounced', 'complained', 'failed')
+"""
+_SHOW = """
+UPDATE recipient SET state = ?, message_id = iif(message_id = '', ?, message_id), evidence = ?, changed_at = ?
+WHERE briefing = ? AND number = ?
+"""
+_WHOSE = "SELECT briefing, number, state, subscriber, address_key FROM recipient WHERE "
+_DOUBTS = """
+SELECT recipient.attempt, attempt.made_at, count(*),
+       (SELECT count(DISTINCT number) FROM evidence WHERE evidence.attempt = recipient.attempt)
+FROM recipient JOIN attempt ON attempt.id = recipient.attempt
+WHERE recipient.briefing = ? AND state = 'in_doubt' GROUP BY recipient.attempt ORDER BY attempt.made_at
+"""
+_BLIND = """
+SELECT count(*) FROM recipient JOIN attempt ON attempt.id = recipient.attempt
+WHERE recipient.briefing = ? AND attempt.made_at >= ? AND state = 'submitted'
+  AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = recipient.briefing
+                  AND evidence.number = recipient.number)
+"""
+_RELEASE = """
+UPDATE recipient SET state = ?, evidence = ?, changed_at = ?
+WHERE briefing = ? AND attempt = ? AND state = 'in_doubt'
+"""
+_TRACE = """
+SELECT number, address, state, evidence, message_id, changed_at, frozen_at
+FROM recipient JOIN send USING (briefing)
+WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY number
+"""
+_TRACE_EXCLUDED = """
+SELECT coalesce(address, '(erased)'), reason, frozen_at
+FROM exclusion JOIN send USING (briefing) LEFT JOIN subscriber ON subscriber.id = exclusion.subscriber
+WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY subscriber
+"""
+# In how many of the last three briefings that were tried did this subscriber's mail come back softly, and nothing
+# better come of it?
+_SOFT = """
+SELECT count(*) FROM (
+    SELECT briefing, number, state FROM recipient WHERE subscriber = ? AND attempt IS NOT NULL
+    ORDER BY briefing DESC LIMIT 3
+) AS tried
+WHERE tried.state = 'bounced' AND EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = tried.briefing
+    AND evidence.number = tried.number AND kind = 'soft_bounce')
 """
 _SKIP = """
 UPDATE recipient SET state = 'skipped', evidence = ?, changed_at = ?
