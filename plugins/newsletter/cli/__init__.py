@@ -1,0 +1,33 @@
+"""The command `newsletter`. Each command is read, done and told in a few lines; the work is in the modules.
+
+Exit status: 0 done, 1 something is wrong and the message says what to mend, 2 the command was mistyped.
+Modules are imported by the commands that need them: `newsletter send` runs without Pelican installed.
+"""
+
+from __future__ import annotations
+
+import click
+
+from newsletter.cli import answers, local, people, publish, sending
+from newsletter.cli.words import Group
+
+
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="monthly-briefing")
+def main() -> None:
+    """From Markdown to the inbox: build the site, package a month's briefing, mail it through Amazon SES."""
+
+
+for command in (
+    publish.build,
+    publish.check,
+    publish.briefing,
+    people.subscribers,
+    sending.send,
+    sending.status,
+    answers.audit,
+    answers.resolve,
+    local.local_ses,
+    local.serve,
+):
+    main.add_command(command)

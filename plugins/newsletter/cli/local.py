@@ -1,0 +1,92 @@
+"""`newsletter local-ses` and `serve`: everything on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from newsletter import publication
+from newsletter.errors import SettingsError
+from newsletter.settings import STATE, child_environment
+from newsletter.show import say
+
+if TYPE_CHECKING:
+    from newsletter.local_ses.config import LocalSesConfig, RunningSes
+
+
+@click.command("local-ses", context_settings={"ignore_unknown_options": True})
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8025, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--mailbox", type=click.Path(path_type=Path), default=STATE / "mailbox", show_default=True)
+@click.option("--faults", type=click.Path(path_type=Path), help="A plan of faults to inject (JSON).")
+@click.option("--rate", default=200.0, show_default=True, help="MaxSendRate: recipients per second.")
+@click.option("--quota", default=50_000.0, show_default=True, help="Max24HourSend: recipients per 24 hours.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+def local_ses(
+    host: str,
+    port: int,
+    mailbox: Path,
+    faults: Path | None,
+    rate: float,
+    quota: float,
+    command: Sequence[str],
+) -> None:
+    """Amazon SES on this machine: accepts what SES accepts, and puts it in a mailbox you can open.
+
+    With a COMMAND after --, runs it against a local SES of its own and ends with it:
+
+        newsletter local-ses -- newsletter send 2020-10
+    """
+    from newsletter.local_ses import server
+
+    config = _local_config(mailbox, faults, rate, quota)
+    if not command:
+        server.serve(config, host, port, ready=_tell_local_ses)
+        return
+    with server.running(config, host="127.0.0.1", port=0) as running:
+        try:
+            done = subprocess.run(command, env=child_environment(running.environment), check=False)
+        except FileNotFoundError:
+            raise SettingsError(f"{command[0]}: there is no such command.") from None
+    sys.exit(done.returncode if done.returncode >= 0 else 1)
+
+
+def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float) -> LocalSesConfig:
+    from newsletter.local_ses.config import LocalSesConfig
+
+    domain = publication.load(Path(publication.FILE)).sender_domain
+    return LocalSesConfig(
+        mailbox=mailbox, faults=faults, identities=(domain,), max_send_rate=rate, daily_quota=quota
+    )
+
+
+def _tell_local_ses(running: RunningSes) -> None:
+    say("local SES", running.url)
+    say("mailbox", f"{running.url}/mailbox/")
+    say("to use it", " ".join(f"{name}={value}" for name, value in running.environment.items()))
+    say("", "Ctrl-C ends it.")
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
+def serve(host: str, port: int, output: Path) -> None:
+    """Site, mailbox and local SES at one address, to look at."""
+    from newsletter import front
+    from newsletter.local_ses import server
+
+    def ready(running: RunningSes) -> None:
+        say("site", f"{running.url}/")
+        say("mailbox", f"{running.url}/mailbox/")
+        say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
+        say("", "Ctrl-C ends it.")
+
+    server.serve(
+        _local_config(STATE / "mailbox", None, 200.0, 50_000.0), host, port, front.site(output), ready
+    )

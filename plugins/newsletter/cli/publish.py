@@ -1,0 +1,72 @@
+"""`newsletter build`, `check` and `briefing`: the site half."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from newsletter.cli.words import MONTH
+from newsletter.show import say
+
+
+@click.command()
+@click.option(
+    "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
+)
+@click.option("--output", type=click.Path(file_okay=False), help="Where the site goes  [output]")
+def build(content: str | None, output: str | None) -> None:
+    """Build the site, its feed, and the package of every briefing."""
+    from newsletter import site
+
+    built = site.build(content, output)
+    drafts = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
+    say(
+        "site",
+        f"{built.analyses} analyses, {built.pages} pages{drafts} → {_shown(built.output)}/",
+        built.seconds,
+    )
+    if built.briefings:
+        say("package", f"{', '.join(sorted(built.briefings))} → {built.packages[0].parent}/")
+
+
+@click.command()
+@click.option(
+    "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
+)
+def check(content: str | None) -> None:
+    """Read everything as a build does, say what is wrong and where, and write nothing."""
+    from newsletter import site
+
+    built = site.check(content)
+    say(
+        "check",
+        f"{built.analyses} analyses, {built.pages} pages, {len(built.briefings)} briefings: nothing to mend",
+        built.seconds,
+    )
+
+
+@click.command()
+@click.argument("month", type=MONTH)
+def briefing(month: str) -> None:
+    """Package one month's briefing as an email: build/briefings/YYYY-MM/."""
+    from newsletter import site
+
+    start = time.monotonic()
+    folder, package = site.briefing(month)
+    size = len(package.html.encode()) / 1024
+    shortened = sum(bool(item.get("shortened")) for item in package.items)
+    note = f", {shortened} shortened to their link" if shortened else ""
+    say(
+        "package",
+        f"{folder}/: {len(package.items)} analyses, {size:.0f} KB of 90{note}",
+        time.monotonic() - start,
+    )
+    say("subject", package.subject)
+    say("hash", package.content_hash)
+
+
+def _shown(path: Path) -> Path:
+    """A path as one would type it here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,0 +1,159 @@
+"""`newsletter send` and `status`: a briefing to its recipients."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from newsletter import publication
+from newsletter.cli.words import MONTH
+from newsletter.errors import SettingsError
+from newsletter.settings import Settings
+from newsletter.show import say, say_error, table
+
+if TYPE_CHECKING:
+    from newsletter.models import Package
+    from newsletter.store import Counts
+
+PACKAGES = Path("build/briefings")
+
+
+@click.command()
+@click.argument("month", type=MONTH)
+def send(month: str) -> None:
+    """Submit a month's briefing to SES for every confirmed subscriber, each of them once.
+
+    Run it again after any interruption: it goes on with those who are still pending, and mails nobody twice.
+    """
+    from newsletter import package as packages
+    from newsletter.delivery import Delivery, Links
+    from newsletter.ses.submit import Ses
+    from newsletter.show import Progress
+    from newsletter.states import OPEN, State
+    from newsletter.store import open_store
+
+    start = time.monotonic()
+    facts = publication.load(Path(publication.FILE))
+    settings = Settings.from_env()
+    store = open_store(settings.store_url)
+    with store.sending(month):
+        frozen = store.frozen(month)
+        package = frozen or packages.read(PACKAGES / month)
+        counts = store.counts(month)
+        if frozen is None:
+            _tell_audience(package.subject, store.subscription_counts())
+        else:
+            _tell_changed(month, frozen)
+            if counts.of(*OPEN) == 0:
+                _tell_done(month, counts)
+                return
+        ses = Ses(settings.configuration_set)
+        say("mail", f"through {ses.endpoint}")
+        with Progress(counts.of(*OPEN) if frozen else None) as progress:
+            delivery = Delivery(
+                store,
+                ses,
+                Links(facts.site_url, settings.secret_keys),
+                clock=lambda: datetime.now(UTC),
+                pause=time.sleep,
+                progress=progress.advance,
+            )
+            report = delivery.run(package)
+    _tell_states(month, report.counts, time.monotonic() - start)
+    in_doubt = report.counts.of(State.IN_DOUBT)
+    if in_doubt:
+        say_error(
+            f"{in_doubt:,} in doubt: the call ended without an answer, so SES may or may not have their mail. "
+            "They are held and will not be mailed again by themselves."
+        )
+    if report.stopped:
+        say_error(
+            f"Stopped: {report.stopped}. {report.counts.of(State.PENDING):,} are pending; send again to go on."
+        )
+    if report.stopped or report.counts.of(*OPEN, State.FAILED):
+        sys.exit(1)
+
+
+def _tell_audience(subject: str, totals: Any) -> None:
+    from newsletter.store import Subscription
+
+    confirmed = totals.get(Subscription.CONFIRMED, 0)
+    left_out = ", ".join(
+        f"{count:,} {kind}" for kind, count in sorted(totals.items()) if kind != Subscription.CONFIRMED
+    )
+    say("briefing", f"“{subject}”")
+    say("audience", f"{confirmed:,} confirmed" + (f" (left out: {left_out})" if left_out else ""))
+    if not confirmed:
+        raise SettingsError(
+            "Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv)."
+        )
+
+
+def _tell_changed(month: str, frozen: Package) -> None:
+    """Say so when the package was edited since it was frozen: what is mailed is what was frozen."""
+    from newsletter import package as packages
+    from newsletter.errors import PackageError
+
+    try:
+        now = packages.read(PACKAGES / month).content_hash
+    except PackageError:
+        return  # it need not be there any more
+    if now != frozen.content_hash:
+        say(
+            "note",
+            f"{PACKAGES / month}/ has changed since its mailing began; what was frozen then is what is mailed",
+        )
+
+
+def _tell_done(month: str, counts: Counts) -> None:
+    from newsletter.states import ACCEPTED, State
+
+    accepted, failed = counts.of(*ACCEPTED), counts.of(State.FAILED)
+    if failed:
+        say(
+            "mail",
+            f"{month} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}",
+        )
+    else:
+        say("mail", f"everybody has {month} already: submitted for {accepted:,}; nothing was posted")
+
+
+def _tell_states(month: str, counts: Counts, seconds: float) -> None:
+    from newsletter.states import State
+
+    parts = [f"{counts.of(state):,} {state.replace('_', ' ')}" for state in State if counts.of(state)]
+    say("mail", f"{month}: {', '.join(parts) or 'no recipients'}", seconds)
+
+
+@click.command()
+@click.argument("month", type=MONTH)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def status(month: str, as_json: bool) -> None:
+    """How far a briefing's sending is: its recipients by state."""
+    from newsletter.states import ACCEPTED, State
+    from newsletter.store import open_store
+
+    counts = open_store(Settings.from_env().store_url).counts(month)
+    numbers = {
+        "recipients": counts.recipients,
+        "submitted": counts.of(*ACCEPTED),
+        "failed": counts.of(State.FAILED),
+        "skipped": counts.of(State.SKIPPED),
+        "in_doubt": counts.of(State.IN_DOUBT),
+        "pending": counts.of(State.PENDING, State.CLAIMED),
+    }
+    if as_json:
+        click.echo(json.dumps({"briefing": month, **numbers}))
+        return
+    if not counts.recipients:
+        say("status", f"{month} has not been submitted for anybody yet")
+        return
+    table(f"Briefing {month}", [(name.replace("_", " "), count) for name, count in numbers.items()])
+    if counts.exclusions:
+        table("Left out when the recipients were frozen", list(counts.exclusions.items()))
