@@ -29,7 +29,7 @@ def _article(number: int, title: str = "A claim", body: str = "<p>Body.</p>") ->
     )
     return SimpleNamespace(
         title=title, date=date, slug=f"piece-{number}", url=f"analyses/{number}/", analysis=analysis,
-        get_content=lambda _address: body,
+        _content=body, _update_content=lambda content, _address: content,
     )  # fmt: skip
 
 

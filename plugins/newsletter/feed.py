@@ -100,7 +100,8 @@ def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
     summary = analysis.summary if analysis else ""
     if summary:
         entry.description(_xml(summary))
-    body = article.get_content(publication.site_url)
+    # Not get_content(), which keeps what it gives: with ten thousand pieces, a second copy of all their texts.
+    body = article._update_content(article._content, publication.site_url)
     entry.content(_xml(_judgements(analysis.key_judgements if analysis else ()) + body))
     for topic in (analysis.region, *analysis.topics) if analysis else ():
         if topic:

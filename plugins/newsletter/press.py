@@ -33,6 +33,14 @@ def _shelve(generator: ArticlesGenerator) -> None:
         generator.tags[tag] = Shelf(articles)
     generator.categories[:] = [(category, Shelf(articles)) for category, articles in generator.categories]
     generator.authors[:] = [(author, Shelf(articles)) for author, articles in generator.authors]
+    for article in generator.articles:
+        # Pelican looks for {filename} links in every text for every address it is asked for, and keeps each answer.
+        if "{" not in (article._content or ""):
+            article._update_content = _unchanged
+
+
+def _unchanged(content: str, _siteurl: str) -> str:
+    return content
 
 
 _GLOBALS = ("PUBLICATION", "SITE_ROOT", "SITEURL", "NEWSLETTER_FEED")
