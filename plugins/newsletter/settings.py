@@ -26,17 +26,19 @@ class Settings:
 
     `store_url` names the database ("sqlite:///var/newsletter.db"). `secret_keys` sign the links in mails,
     the newest first; older ones still verify. `configuration_set` is the SES configuration set whose events
-    tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in, "" for none.
+    tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in, "" for none, and `events_topic_arn` the SNS
+    topic they must come from.
     """
 
     store_url: str
     secret_keys: tuple[bytes, ...]
     configuration_set: str = ""
     events_queue_url: str = ""
+    events_topic_arn: str = ""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET and EVENTS_QUEUE_URL.
+        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL and EVENTS_TOPIC_ARN.
 
         SECRET_KEY holds one key or several with commas between, newest first; without it one is made and kept
         in var/secret.key. Raises SettingsError.
@@ -47,6 +49,7 @@ class Settings:
             secret_keys=_keys(env.get("SECRET_KEY", "")) or (_own_key(_KEY_FILE),),
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
             events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
+            events_topic_arn=env.get("EVENTS_TOPIC_ARN", ""),
         )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
 LARGEST_BATCH = 50
+_SIMULATOR = "success@simulator.amazonses.com"
 _CONNECT_SECONDS, _READ_SECONDS = 5, 60
 _THROTTLES = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
 
@@ -171,6 +172,18 @@ class Ses:
             )
             for result in results
         ]
+
+    def canary(self, sender: str, tags: Mapping[str, str]) -> None:
+        """Mail one line to SES's own mailbox simulator (AWS, "Using the mailbox simulator"). Raises SesError."""
+        request: dict[str, Any] = {
+            "FromEmailAddress": sender,
+            "Destination": {"ToAddresses": [_SIMULATOR]},
+            "Content": {"Simple": {"Subject": {"Data": "canary"}, "Body": {"Text": {"Data": "canary"}}}},
+            "EmailTags": _pairs(tags),
+        }
+        if self._configuration_set:
+            request["ConfigurationSetName"] = self._configuration_set
+        self._call(self._client.send_email, **request)
 
     @staticmethod
     def _call(operation: Any, **parameters: Any) -> dict[str, Any]:

@@ -178,6 +178,18 @@ class Store(Protocol):
         """
         ...
 
+    def canary_mailed(self, canary: str, at: datetime) -> None:
+        """Note that a canary is about to be mailed."""
+        ...
+
+    def canary_seen(self, canary: str, at: datetime) -> None:
+        """Note that SES has told of a canary; an unknown one is none of ours."""
+        ...
+
+    def newest_canary(self) -> datetime | None:
+        """When the newest canary that has come back was mailed."""
+        ...
+
     def doubts(self, briefing: str) -> list[Doubt]:
         """The unanswered calls that still hold recipients in doubt, oldest first."""
         ...

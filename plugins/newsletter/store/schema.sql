@@ -60,6 +60,13 @@ CREATE TABLE attempt (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_briefing ON attempt (briefing, made_at);
 
+-- Mails to SES's own simulator that show whether its events still come.
+CREATE TABLE canary (
+    id        TEXT PRIMARY KEY,
+    mailed_at TEXT NOT NULL,
+    seen_at   TEXT NOT NULL DEFAULT ''
+) STRICT, WITHOUT ROWID;
+
 -- What SES told of a mail afterwards, each thing once, in whatever order it came.
 CREATE TABLE evidence (
     briefing   TEXT NOT NULL,

@@ -252,6 +252,21 @@ class SqliteStore:
                     )
         return fresh
 
+    def canary_mailed(self, canary: str, at: datetime) -> None:
+        """See Store."""
+        with self._writing() as db:
+            db.execute("INSERT INTO canary (id, mailed_at) VALUES (?, ?)", (canary, _iso(at)))
+
+    def canary_seen(self, canary: str, at: datetime) -> None:
+        """See Store."""
+        with self._writing() as db:
+            db.execute("UPDATE canary SET seen_at = ? WHERE id = ? AND seen_at = ''", (_iso(at), canary))
+
+    def newest_canary(self) -> datetime | None:
+        """See Store."""
+        (mailed,) = self._db.execute("SELECT max(mailed_at) FROM canary WHERE seen_at != ''").fetchone()
+        return datetime.fromisoformat(mailed) if mailed else None
+
     def doubts(self, briefing: str) -> list[Doubt]:
         """See Store."""
         rows = self._db.execute(_DOUBTS, (briefing,))
