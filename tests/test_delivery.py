@@ -192,6 +192,26 @@ def test_one_address_that_ses_refuses_costs_only_itself(post: Post) -> None:
 
 
 @pytest.mark.parametrize(
+    "refusal",
+    [
+        {"status": 400, "code": "BadRequestException", "message": "Something about the template"},
+        {"status": 400, "code": "MessageRejected", "message": "Email address is not verified."},
+        {"status": 400, "code": "AccountSuspendedException"},
+        {"status": 404, "code": "NotFoundException", "message": "Configuration set does not exist"},
+    ],
+    ids=lambda refusal: refusal["code"],
+)
+def test_a_refusal_of_everything_gives_nobody_up(post: Post, refusal: dict[str, Any]) -> None:
+    fill(post.store, 60)
+    post.faults({"operation": "SendBulkEmail", "action": "error", **refusal})
+    report = post.deliver()
+    assert refusal["code"] in report.stopped
+    assert report.counts.states == {State.PENDING: 60}
+    post.faults()
+    assert post.deliver().counts.states == {State.SUBMITTED: 60}
+
+
+@pytest.mark.parametrize(
     ("status", "state", "stops"),
     [
         ("ACCOUNT_THROTTLED", State.SUBMITTED, False),  # tried again, and then accepted

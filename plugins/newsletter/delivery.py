@@ -175,6 +175,10 @@ class Delivery:
     def _call(self, package: Package, template: str, claim: Claim) -> tuple[list[Outcome], str]:
         """Make the call a claim was taken for and record what it did; with the reason to stop the run, or ""."""
         outcomes, stop = self._ask(package, template, claim, claim.recipients)
+        if len(outcomes) > 1 and not stop and all(outcome.state is State.FAILED for outcome in outcomes):
+            # Fifty bad addresses in a row are no addresses' fault: nobody is given up for what the call did wrong.
+            stop = f"SES refuses every recipient: {outcomes[0].evidence}"
+            outcomes = _all(claim.recipients, State.PENDING, outcomes[0].evidence)
         self._store.record(claim, outcomes, self._clock())
         return outcomes, stop
 
@@ -227,13 +231,9 @@ class Delivery:
         return Report(self._store.counts(briefing), self._submitted, self._calls, stopped)
 
 
-# The refusals that one bad entry can have caused; every other one is about the account or the template.
-_BLAMES_THE_REQUEST = {
-    "BadRequestException",
-    "MessageRejected",
-    "InvalidParameterValue",
-    "ValidationException",
-}
+# The refusals that one bad entry can have caused. Every other one is about the account, the sender or the template
+# (MessageRejected of a whole call: "Email address is not verified"), and stops the run.
+_BLAMES_THE_REQUEST = {"BadRequestException", "InvalidParameterValue", "ValidationException"}
 
 
 def _all(recipients: Sequence[Recipient], state: State, evidence: str) -> list[Outcome]:

@@ -25,6 +25,7 @@ for command in (
     people.subscribers,
     sending.send,
     sending.status,
+    sending.events,
     answers.audit,
     answers.resolve,
     local.local_ses,

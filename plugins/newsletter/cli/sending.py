@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +14,30 @@ import click
 from newsletter import publication
 from newsletter.cli.words import MONTH
 from newsletter.errors import SettingsError
-from newsletter.settings import Settings
+from newsletter.settings import STATE, Settings
 from newsletter.show import say, say_error, table
 
 if TYPE_CHECKING:
+    from newsletter.aftermath import Aftermath
     from newsletter.models import Package
-    from newsletter.store import Counts
+    from newsletter.store import Counts, Store
 
 PACKAGES = Path("build/briefings")
 
 
+_QUIET = click.option(
+    "--quiet",
+    type=click.FloatRange(min=0),
+    default=15.0,
+    show_default=True,
+    help="Minutes without an event after which a call that SES did not answer may be judged.",
+)
+
+
 @click.command()
 @click.argument("month", type=MONTH)
-def send(month: str) -> None:
+@_QUIET
+def send(month: str, quiet: float) -> None:
     """Submit a month's briefing to SES for every confirmed subscriber, each of them once.
 
     Run it again after any interruption: it goes on with those who are still pending, and mails nobody twice.
@@ -47,15 +58,18 @@ def send(month: str) -> None:
         package = frozen or packages.read(PACKAGES / month)
         counts = store.counts(month)
         if frozen is None:
-            _tell_audience(package.subject, store.subscription_counts())
+            waiting = _tell_audience(package.subject, store.subscription_counts())
         else:
             _tell_changed(month, frozen)
             if counts.of(*OPEN) == 0:
                 _tell_done(month, counts)
                 return
+            store.hold_orphans(month, datetime.now(UTC))
+            _settle(store, settings, month, quiet)
+            waiting = store.counts(month).of(State.PENDING)
         ses = Ses(settings.configuration_set)
         say("mail", f"through {ses.endpoint}")
-        with Progress(counts.of(*OPEN) if frozen else None) as progress:
+        with Progress(waiting) as progress:
             delivery = Delivery(
                 store,
                 ses,
@@ -65,12 +79,19 @@ def send(month: str) -> None:
                 progress=progress.advance,
             )
             report = delivery.run(package)
+        in_doubt = report.counts.of(State.IN_DOUBT)
+        if in_doubt and (aftermath := _aftermath(store, settings)):
+            aftermath.mail_canary(ses, package.sender)
     _tell_states(month, report.counts, time.monotonic() - start)
-    in_doubt = report.counts.of(State.IN_DOUBT)
     if in_doubt:
+        how = (
+            f"Send again in {quiet:.0f} minutes: SES's events will tell."
+            if settings.events_queue_url
+            else f"Without EVENTS_QUEUE_URL only you can tell: newsletter resolve {month}"
+        )
         say_error(
             f"{in_doubt:,} in doubt: the call ended without an answer, so SES may or may not have their mail. "
-            "They are held and will not be mailed again by themselves."
+            f"They are held and not mailed blindly. {how}"
         )
     if report.stopped:
         say_error(
@@ -80,7 +101,52 @@ def send(month: str) -> None:
         sys.exit(1)
 
 
-def _tell_audience(subject: str, totals: Any) -> None:
+def _aftermath(store: Store, settings: Settings) -> Aftermath | None:
+    """The reader of SES's events, where there is a queue to read."""
+    from newsletter.aftermath import Aftermath
+    from newsletter.ses.queue import EventQueue
+
+    if not settings.events_queue_url:
+        return None
+    queue = EventQueue(settings.events_queue_url, settings.events_topic_arn)
+    return Aftermath(store, queue, STATE / "quarantine", lambda: datetime.now(UTC))
+
+
+def _settle(store: Store, settings: Settings, month: str, quiet: float) -> None:
+    """Before mailing on: what have SES's events told of the calls that were not answered?"""
+    if not store.doubts(month) or not (aftermath := _aftermath(store, settings)):
+        return
+    aftermath.read()
+    for held, verdict, why in aftermath.settle(month, timedelta(minutes=quiet)):
+        say(str(verdict), f"{held:,} in doubt: {why}")
+
+
+@click.command()
+@click.option(
+    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds to wait for an event."
+)
+@click.option("--once", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
+def events(wait: int, once: bool) -> None:
+    """Read what SES tells of the mails (delivered, bounced, complained …) into the ledger."""
+    from newsletter.store import open_store
+
+    settings = Settings.from_env()
+    aftermath = _aftermath(open_store(settings.store_url), settings)
+    if aftermath is None:
+        raise SettingsError(
+            "EVENTS_QUEUE_URL: not set. It is the address of the SQS queue that SES's events go to."
+        )
+    while True:
+        read = aftermath.read(0 if once else wait)
+        if read.messages or once:
+            say("events", f"{read.messages:,} read, {read.fresh:,} new to the ledger")
+        if read.poison:
+            say_error(f"{read.poison} messages were no events of SES; they are in {STATE / 'quarantine'}/.")
+        if once:
+            return
+
+
+def _tell_audience(subject: str, totals: Any) -> int:
     from newsletter.store import Subscription
 
     confirmed = totals.get(Subscription.CONFIRMED, 0)
@@ -93,6 +159,7 @@ def _tell_audience(subject: str, totals: Any) -> None:
         raise SettingsError(
             "Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv)."
         )
+    return int(confirmed)
 
 
 def _tell_changed(month: str, frozen: Package) -> None:
