@@ -103,3 +103,23 @@ def test_no_yaml_at_all_makes_the_reader_fail_but_by_naming_it(head: str) -> Non
         parse(f"---\n{head}\n---\nBody\n", "x.md")
     except ContentError as error:
         assert str(error).startswith("x.md:")
+
+
+@pytest.mark.parametrize(
+    ("head", "place"),
+    [
+        ("title:The claim\nx: y", "x.md:2: title: needs a space after the colon"),
+        (' title: "x"\ny: z', "x.md:2: begins with a space"),
+        ('x: y\ntitle: "open\nz: 1\nw: 2', "x.md:3: the front matter is not valid YAML"),
+    ],
+)
+def test_a_mistake_is_named_where_it_was_made_not_where_it_was_noticed(head: str, place: str) -> None:
+    assert _complaint(f"---\n{head}\n---\n").startswith(place)
+
+
+@pytest.mark.parametrize("nothing", ["", "~", "null"])
+def test_an_empty_value_is_an_absent_one(nothing: str) -> None:
+    assert parse(f"---\nslug: {nothing}\ntitle: 'null'\n---\n", "x.md").fields == {
+        "slug": "",
+        "title": "null",
+    }

@@ -251,3 +251,72 @@ def test_check_writes_nothing(project: Project) -> None:
     assert project.newsletter("check").returncode == 0
     after = {path: digest for path, digest in _digests(project.path).items() if "__pycache__" not in path}
     assert after == {path: digest for path, digest in before.items() if "__pycache__" not in path}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        (
+            "image",
+            "{path: images/none.png, alt: A map}",
+            "a.md:6: image: there is no file content/images/none.png",
+        ),
+        ("image", "{path: ../publication.toml, alt: A map}", "a.md:6: image: there is no file"),
+        ("title", "Deal #2 fails", 'a.md:2: title: everything after the # is dropped ("#2 fails")'),
+    ],
+)
+def test_what_would_quietly_go_wrong_on_the_page_stops_the_build(
+    project: Project, field: str, value: str, complaint: str
+) -> None:
+    project.analysis("a", **{field: value})
+    done = project.newsletter("check")
+    assert done.returncode == 1
+    assert complaint in done.stderr
+
+
+def test_a_comment_that_is_meant_as_one_is_left_alone(project: Project) -> None:
+    project.analysis("a", weight="10  # comes first")
+    assert project.newsletter("check").returncode == 0
+
+
+@pytest.mark.parametrize("link", ["[x](b.md)", "![x](../../images/x.png)", "[x](b/)"])
+def test_a_link_to_a_neighbouring_file_is_answered_with_how_it_is_written(
+    project: Project, link: str
+) -> None:
+    project.analysis("a", link)
+    project.analysis("b")
+    done = project.newsletter("check")
+    assert done.returncode == 1
+    assert "a.md:7: links to" in done.stderr
+    assert "write {" in done.stderr
+
+
+def test_an_image_of_a_piece_is_published_with_it(project: Project) -> None:
+    project.write("content/maps/corridor.png", b"\x89PNG\r\n\x1a\n")
+    project.analysis("a", image="maps/corridor.png", alt="A map")
+    done = project.newsletter("build")
+    assert done.returncode == 0, done.stderr
+    (source,) = html.parse(str(project.path / "output/analyses/2020/a/index.html")).xpath(
+        "//img[@alt='A map']/@src"
+    )
+    assert (project.path / "output" / source.lstrip("/")).is_file()
+
+
+def test_a_month_without_a_piece_is_no_briefing_by_mistake(project: Project) -> None:
+    project.analysis("a")
+    project.briefing("2020-11")
+    done = project.newsletter("briefing", "2020-11")
+    assert done.returncode == 1
+    assert "no published analysis is dated in 2020-11" in done.stderr
+    project.briefing("2020-11", extra="analyses: []\n")
+    assert project.newsletter("briefing", "2020-11").returncode == 0
+
+
+def test_a_briefing_that_is_withdrawn_cannot_be_mailed_any_more(project: Project) -> None:
+    project.analysis("a")
+    project.briefing()
+    assert project.newsletter("build").returncode == 0
+    assert (project.path / "build/briefings/2020-10").is_dir()
+    project.briefing(extra="status: draft\n")
+    assert project.newsletter("build").returncode == 0
+    assert not (project.path / "build/briefings/2020-10").exists()

@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from newsletter.errors import SettingsError, StoreError
-from newsletter.store import Store, open_store
+from newsletter.states import Evidence, State
+from newsletter.store import Sighting, Store, open_store
 from tests.store_contract import NOW, PACKAGE, StoreContract, claim, fill, person
 
 
@@ -119,3 +121,50 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="cannot be opened"):
         open_store(f"sqlite:///{tmp_path / 'file' / 'newsletter.db'}")
+
+
+def test_a_database_of_the_first_version_is_moved_forward_and_loses_nothing(path: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript((Path(__file__).parent / "data/schema-1.sql").read_text())
+    old.executescript(
+        """
+        PRAGMA user_version = 1;
+        INSERT INTO subscriber (id, public_id, address, address_key, subscription)
+            VALUES (1, x'00000000000000000000000000000001', 'a@example.org', 'a@example.org', 'confirmed');
+        INSERT INTO suppression VALUES ('b@example.org', 'complaint', '2020-11-01T00:00:00Z', 'event');
+        INSERT INTO send VALUES ('2020-10', 'hash', '{}', '2020-11-01T00:00:00Z');
+        INSERT INTO recipient VALUES ('2020-10', 1, 1, x'00000000000000000000000000000001', 'a@example.org',
+            'a@example.org', 'submitted', 'a1', 'id-1', '2020-11-01T00:00:01Z');
+        """
+    )
+    old.close()
+    store = open_store(f"sqlite:///{path}")
+    assert store.counts("2020-10").states == {State.SUBMITTED: 1}
+    assert store.apply([Sighting(Evidence.DELIVERY, "id-1", NOW)], NOW) == 1
+    assert store.counts("2020-10").states == {State.DELIVERED: 1}
+    assert store.import_subscribers([person("b")]).added == 1
+    store.freeze(replace(PACKAGE, month="2020-11"), NOW)
+    assert store.counts("2020-11").exclusions == {"suppressed: complaint": 1}
+    store.close()
+    fresh = open_store(f"sqlite:///{path.with_name('fresh.db')}")
+    fresh.close()
+    shapes = []
+    for each in (path, path.with_name("fresh.db")):
+        with sqlite3.connect(each) as database:
+            tables = [
+                name for (name,) in database.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+            ]
+            shapes.append(
+                {
+                    name: sorted(row[1] for row in database.execute(f"PRAGMA table_info({name})"))
+                    for name in tables
+                }
+            )
+    assert shapes[0] == shapes[1]
+
+
+def test_looking_at_a_store_that_is_not_there_makes_none(path: Path) -> None:
+    store = open_store(f"sqlite:///{path}", make=False)
+    assert store.counts("2020-10").recipients == 0
+    store.close()
+    assert not path.exists()

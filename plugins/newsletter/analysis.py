@@ -196,7 +196,7 @@ def _image(front: FrontMatter) -> Image | None:
     if not value:
         return None
     if isinstance(value, str):
-        value = {"path": value, "alt": front.fields.get("image_alt", "")}
+        value = {"path": value, "alt": front.fields.get("alt") or front.fields.get("image_alt", "")}
     path = value.get("path") or value.get("src") or value.get("file") if isinstance(value, dict) else None
     if not isinstance(path, str) or not path:
         front.complain(
@@ -206,7 +206,8 @@ def _image(front: FrontMatter) -> Image | None:
     alt = value.get("alt")
     if not isinstance(alt, str) or not alt.strip():
         front.complain(
-            "image", "has no alt: say in a sentence what the picture shows to one who cannot see it."
+            "image",
+            "has no alt. Say what the picture shows to one who cannot see it: alt: A map of the corridor.",
         )
         return None
     return Image(path.removeprefix("{static}").lstrip("/"), markdown.smart(" ".join(alt.split())))

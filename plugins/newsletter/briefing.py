@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -123,6 +124,12 @@ class BriefingGenerator(Generator):  # type: ignore[misc]
                 f'"{name}" names no published analysis. Write the file\'s name without .md, as it lies '
                 "in content/analyses/.",
             )
+        if not page.articles and "analyses" not in front.fields and not front.findings:
+            front.complain(
+                "",
+                f"no published analysis is dated in {page.month}. Wait for one, name some (analyses: [slug]), say that "
+                "the letter goes alone (analyses: []), or hold it back (status: draft).",
+            )
         if front.findings:
             complain(self, front)
 
@@ -150,6 +157,7 @@ class BriefingGenerator(Generator):  # type: ignore[misc]
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican when everything has been found good."""
         write_packages(self)
+        _withdraw(Path(self.settings["BRIEFING_PACKAGES"]), {each.month for each in self.packages})
         if "briefing.html" not in self.env.list_templates():
             return  # another theme than ours: it shows the letters nowhere, and the rest of it works
         for page in self.briefings:
@@ -180,6 +188,13 @@ def _located(finding: Finding) -> Finding:
     )
     line = text.count("\n", 0, place) + 1 if place >= 0 else front.lines.get(finding.field, 0)
     return replace(finding, line=finding.line or line)
+
+
+def _withdraw(packages: Path, months: set[str]) -> None:
+    """Take away the packages of briefings that are no more, or drafts again: they must not be mailed."""
+    for folder in packages.glob("*-*"):
+        if _MONTH.match(folder.name) and folder.name not in months and (folder / "briefing.json").is_file():
+            shutil.rmtree(folder)
 
 
 def write_packages(generator: BriefingGenerator, months: Sequence[str] = ()) -> list[Path]:

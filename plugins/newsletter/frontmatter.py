@@ -107,7 +107,7 @@ def _yaml(text: str, path: str) -> FrontMatter:
                 raise ContentError([Finding(path, line, "", reason)])
         node = yaml.compose(head, Loader=_Loader)
     except yaml.YAMLError as error:
-        raise ContentError([_yaml_finding(error, path)]) from None
+        raise ContentError([_yaml_finding(error, path, head)]) from None
     except RecursionError:
         reason = "the front matter is nested too deeply: lists in lists in lists. Write it flat."
         raise ContentError([Finding(path, 2, "", reason)]) from None
@@ -115,7 +115,7 @@ def _yaml(text: str, path: str) -> FrontMatter:
     lines: dict[str, int] = {}
     fields: dict[str, Any] = {}
     if isinstance(node, yaml.MappingNode):
-        fields = _mapping(node, path, "", lines, findings)
+        fields = _mapping(node, head, path, "", lines, findings)
     elif node is not None:
         reason = 'the front matter must be lines of "field: value".'
         raise ContentError([Finding(path, 2, "", reason)])
@@ -139,8 +139,23 @@ def _end_of_yaml(text: str) -> tuple[int, int] | None:
     return None
 
 
+def _cut_off(node: yaml.Node, head: str) -> str:
+    """What YAML takes for a comment and an editor does not: "Deal #2 fails" is "Deal" to it. A # with a space
+    after it is a comment that is meant.
+    """
+    if (
+        "#" not in head
+        or not isinstance(node, yaml.ScalarNode)
+        or node.style is not None
+        or not node.end_mark
+    ):
+        return ""
+    rest = head.split("\n")[node.end_mark.line][node.end_mark.column :].strip()
+    return rest if re.match(r"#[^\s#]", rest) else ""
+
+
 def _mapping(
-    node: yaml.MappingNode, path: str, prefix: str, lines: dict[str, int], findings: list[Finding]
+    node: yaml.MappingNode, head: str, path: str, prefix: str, lines: dict[str, int], findings: list[Finding]
 ) -> dict[str, Any]:
     result: dict[str, Any] = {}
     for key_node, value_node in node.value:
@@ -154,33 +169,49 @@ def _mapping(
             findings.append(Finding(path, line, name, "stands twice. Delete one of the two."))
             continue
         lines[name] = line
-        result[key] = _value(value_node, path, name, lines, findings)
+        result[key] = _value(value_node, head, path, name, lines, findings)
+        if cut := _cut_off(value_node, head):
+            reason = f'everything after the # is dropped ("{cut}"). Put the whole value in quotation marks.'
+            findings.append(Finding(path, line, name, reason))
     return result
 
 
-def _value(node: yaml.Node, path: str, name: str, lines: dict[str, int], findings: list[Finding]) -> Any:
+def _value(
+    node: yaml.Node, head: str, path: str, name: str, lines: dict[str, int], findings: list[Finding]
+) -> Any:
     if isinstance(node, yaml.ScalarNode):
         # An unquoted nothing, null or ~ is an empty field; quoted they are words.
-        if node.style is None and node.value in ("", "~", "null"):
+        if not node.style and node.value in ("", "~", "null"):
             return ""
         return node.value.strip()
     if isinstance(node, yaml.SequenceNode):
         entries = []
         for number, entry in enumerate(node.value, start=1):
             lines[f"{name}[{number}]"] = entry.start_mark.line + 2
-            entries.append(_value(entry, path, f"{name}[{number}]", lines, findings))
+            entries.append(_value(entry, head, path, f"{name}[{number}]", lines, findings))
         return entries
     assert isinstance(node, yaml.MappingNode)  # noqa: S101 - YAML has three kinds of node
-    return _mapping(node, path, name, lines, findings)
+    return _mapping(node, head, path, name, lines, findings)
 
 
-def _yaml_finding(error: yaml.YAMLError, path: str) -> Finding:
-    mark = getattr(error, "problem_mark", None)
+def _yaml_finding(error: yaml.YAMLError, path: str, head: str) -> Finding:
+    """A mistake where an editor made it, which is often before the place where the parser noticed it."""
+    for number, text in enumerate(head.split("\n"), start=2):
+        if match := re.match(r"([A-Za-z_]+):[^\s/]", text):
+            reason = f"needs a space after the colon: {match[1]}: …"
+            return Finding(path, number, match[1].lower(), reason, len(match[1]) + 2)
+        if re.match(r"[ ]+[A-Za-z_]+: ", text) and number == 2:
+            return Finding(path, number, "", "begins with a space. Fields begin at the edge.", 1)
+    context, mark = str(getattr(error, "context", "") or ""), getattr(error, "problem_mark", None)
+    if "quoted scalar" in context:
+        mark = getattr(error, "context_mark", None) or mark
     line = mark.line + 2 if mark else 2
     column = mark.column + 1 if mark else 0
     problem = str(getattr(error, "problem", "") or error)
     hint = "check the indentation and the quotation marks near here."
-    if "mapping values are not allowed" in problem:
+    if "quoted scalar" in context:
+        hint = "the quotation mark that opens here is not closed; one within the text is written twice."
+    elif "mapping values are not allowed" in problem:
         hint = 'a value with ": " in it must stand in quotation marks.'
     elif "alias" in problem or "anchor" in problem or "tag" in problem:
         hint = "a value beginning with & * ! or % must stand in quotation marks."

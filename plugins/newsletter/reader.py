@@ -30,6 +30,8 @@ EXTENSIONS = ("md", "markdown", "mkd", "mdown")
 FINDINGS = "NEWSLETTER_FINDINGS"
 
 _INTERNAL = re.compile(r'(?:href|src)="\{(?P<kind>filename|static|attach)\}(?P<path>[^"#?]*)')
+# An address that is neither complete, nor of this site, nor of this page: a neighbouring file, by its name.
+_RELATIVE = re.compile(r'(?P<attribute>href|src)="(?P<path>(?![a-z][a-z0-9+.-]*:|[/#{?])[^"]+)"')
 # Fields that become something else than an attribute of the article with the text they hold.
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
@@ -74,14 +76,27 @@ def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
     settings = generator.settings
     pelican_status = front.fields.pop("status") if front.fields.get("status") in ("hidden", "skip") else None
     analysis = None if front.findings else _analysis(front, settings)
+    if analysis and analysis.image and not _lies_below(settings["PATH"], analysis.image.path):
+        front.complain("image", f"there is no file content/{analysis.image.path}.")
+        analysis = None
+    elif analysis and analysis.image:
+        generator.context["static_links"].add(analysis.image.path)
     if analysis is None:
         _refuse(generator, metadata, front)
         return
     metadata.update(_metadata(analysis, front, settings))
+    if front.classic:
+        metadata["classic"] = True
     if pelican_status:
         metadata["status"] = pelican_status
     if front.classic and "slug" not in front.fields:
         del metadata["slug"]  # Pelican makes it from the title or the file's name, as the site had it
+
+
+def _lies_below(content: str, path: str) -> bool:
+    """Whether a file is there, and within the content folder even when links are followed."""
+    place = os.path.realpath(os.path.join(content, path))
+    return os.path.isfile(place) and place.startswith(os.path.realpath(content) + os.sep)
 
 
 def _analysis(front: FrontMatter, settings: dict[str, Any]) -> Analysis | None:
@@ -136,6 +151,8 @@ def _page(generator: Generator, metadata: dict[str, Any]) -> None:
     if front is None:
         return
     metadata["title"] = text(front, "title")
+    if front.classic:
+        metadata["classic"] = True
     if not metadata["title"]:
         front.complain("title", "is missing. Add a line such as title: About us")
     if summary := text(front, "summary"):
@@ -191,6 +208,12 @@ def check(generators: Iterable[Generator]) -> None:
 
 def _broken_links(content: Content, context: dict[str, Any]) -> Iterable[Finding]:
     html = content._content or ""
+    if not content.metadata.get("classic"):
+        # A moved-in site may have its own ways with such links; here they lead nowhere once the page is a folder.
+        for match in _RELATIVE.finditer(html):
+            word = "static" if match["attribute"] == "src" else "filename"
+            reason = f"links to {match['path']}. To another file of content/ write {{{word}}}{match['path']}."
+            yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
     if "{" not in html:
         return
     for match in _INTERNAL.finditer(html):

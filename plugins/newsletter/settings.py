@@ -10,7 +10,7 @@ import os
 import secrets
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from newsletter.errors import SettingsError
@@ -18,39 +18,57 @@ from newsletter.errors import SettingsError
 STATE = Path("var")
 _KEY_FILE = STATE / "secret.key"
 _SHORTEST_KEY = 32
+_PROJECT = "publication.toml"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """What differs from one installation to the next.
 
-    `store_url` names the database ("sqlite:///var/newsletter.db"). `secret_keys` sign the links in mails,
-    the newest first; older ones still verify. `configuration_set` is the SES configuration set whose events
-    tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in, "" for none, and `events_topic_arn` the SNS
-    topic they must come from.
+    `store_url` names the database ("sqlite:///var/newsletter.db"). `configuration_set` is the SES configuration
+    set whose events tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in,
+    "" for none, and `events_topic_arn` the SNS topic they must come from. `region` is AWS's, "" where boto3 finds
+    it in its own files.
     """
 
     store_url: str
-    secret_keys: tuple[bytes, ...]
+    secret_key: str = field(default="", repr=False)
+    region: str = ""
     configuration_set: str = ""
     events_queue_url: str = ""
     events_topic_arn: str = ""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL and EVENTS_TOPIC_ARN.
+        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN and the region.
 
-        SECRET_KEY holds one key or several with commas between, newest first; without it one is made and kept
-        in var/secret.key. Raises SettingsError.
+        AWS's other tools read AWS_REGION, boto3 by itself only AWS_DEFAULT_REGION; here either will do.
+        Raises SettingsError where neither a store is named nor this is the project's folder.
         """
         env = os.environ if environment is None else environment
+        store_url = env.get("STORE_URL", "")
+        if not store_url and not Path(_PROJECT).is_file():
+            raise SettingsError(
+                f"{_PROJECT}: not found, so this is not the project's folder. Go there, or name the store: "
+                "STORE_URL=sqlite:////path/to/newsletter.db"
+            )
+        _keys(env.get("SECRET_KEY", ""))  # a bad one is told at once, not when it is needed
         return cls(
-            store_url=env.get("STORE_URL") or f"sqlite:///{STATE / 'newsletter.db'}",
-            secret_keys=_keys(env.get("SECRET_KEY", "")) or (_own_key(_KEY_FILE),),
+            store_url=store_url or f"sqlite:///{STATE / 'newsletter.db'}",
+            secret_key=env.get("SECRET_KEY", ""),
+            region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", ""),
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
             events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
             events_topic_arn=env.get("EVENTS_TOPIC_ARN", ""),
         )
+
+    def secret_keys(self) -> tuple[bytes, ...]:
+        """The keys that sign the links in mails, newest first; older ones still verify.
+
+        SECRET_KEY holds one or several with commas between; without it one is made and kept in var/secret.key.
+        Raises SettingsError.
+        """
+        return _keys(self.secret_key) or (_own_key(_KEY_FILE),)
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:

@@ -22,7 +22,9 @@ _COLUMNS = {
 _WORDS = {
     Subscription.CONFIRMED: {"confirmed", "subscribed", "active", "enabled"},
     Subscription.PENDING: {"pending", "unconfirmed", "unactivated"},
-    Subscription.UNSUBSCRIBED: {"unsubscribed", "inactive", "cancelled", "disabled", "removed"},
+    # Whoever's mail came back or who complained of it elsewhere is not mailed here either.
+    Subscription.UNSUBSCRIBED: {"unsubscribed", "inactive", "cancelled", "disabled", "removed"}
+    | {"bounced", "complained", "cleaned", "suppressed", "blocklisted", "blocked"},
 }
 _SUBSCRIPTIONS = {word: subscription for subscription, words in _WORDS.items() for word in words}
 _LONGEST_FIELD = 500
@@ -36,6 +38,7 @@ class SubscriberList:
     vouched: bool = False
     refused: list[Finding] = field(default_factory=list)
     without_status: int = 0
+    _columns: int = 0
 
     def __iter__(self) -> Iterator[Subscriber]:
         """The subscribers. Raises ContentError for a file that is no list at all.
@@ -45,7 +48,9 @@ class SubscriberList:
         """
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as file:
-                rows = csv.reader(file)
+                first = file.readline()
+                file.seek(0)
+                rows = csv.reader(file, delimiter=max(",;\t", key=first.count))
                 places = self._header(next(rows, []))
                 for row in rows:
                     if any(row) and (subscriber := self._subscriber(rows.line_num, row, places)):
@@ -68,12 +73,20 @@ class SubscriberList:
         places = {
             column: names.index(name) for column, known in _COLUMNS.items() for name in names if name in known
         }
+        self._columns = len(names)
         if "email" not in places:
             reason = "its first line must name the columns, one of them email: email,status,name,…"
             raise ContentError([Finding(str(self.path), 1, "", reason)])
         return places
 
     def _subscriber(self, line: int, row: list[str], places: dict[str, int]) -> Subscriber | None:
+        if len(row) > self._columns:
+            self._refuse(
+                line,
+                "",
+                "has more fields than the first line names. A comma within a field needs quotation marks.",
+            )
+            return None
         cells = {column: row[place].strip() if place < len(row) else "" for column, place in places.items()}
         try:
             where = address.parse(cells["email"])

@@ -32,7 +32,7 @@ def audit(month: str, address: str | None, file: Path | None) -> None:
         key = addresses.parse(address).key if address else ""
     except AddressError as error:
         raise SettingsError(f"{address}: {error}") from None
-    store = open_store(Settings.from_env().store_url)
+    store = open_store(Settings.from_env().store_url, make=False)
     if store.frozen(month) is None:
         raise SettingsError(f"{month} has not been submitted for anybody, so there is nothing to answer for.")
     traces = store.trace(month, key)
@@ -101,7 +101,7 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
         if not as_submitted and not resend:
             say("", f"newsletter audit {month} names them. Decide with --assume-submitted or --resend.")
             sys.exit(1)
-        state, words = (State.PENDING, "mailed again") if resend else (State.SUBMITTED, "taken to have it")
+        state, words = (State.PENDING, "pending again") if resend else (State.SUBMITTED, "taken to have it")
         if not yes and not click.confirm(f"{held:,} recipients are to be {words}. Go on?"):
             sys.exit(1)
         now = datetime.now(UTC)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ if TYPE_CHECKING:
     from newsletter.local_ses.config import LocalSesConfig, RunningSes
 
 
+_PORT = click.IntRange(0, 65535)
+
+
 @click.command("local-ses", context_settings={"ignore_unknown_options": True})
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8025, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--port", type=_PORT, default=8025, show_default=True, help="The port; 0 takes a free one.")
 @click.option("--mailbox", type=click.Path(path_type=Path), default=STATE / "mailbox", show_default=True)
 @click.option("--faults", type=click.Path(path_type=Path), help="A plan of faults to inject (JSON).")
 @click.option("--rate", default=200.0, show_default=True, help="MaxSendRate: recipients per second.")
@@ -46,7 +50,8 @@ def local_ses(
 
     config = _local_config(mailbox, faults, rate, quota)
     if not command:
-        server.serve(config, host, port, ready=_tell_local_ses)
+        with suppress(KeyboardInterrupt):  # the way it is meant to end
+            server.serve(config, host, port, ready=_tell_local_ses)
         return
     with server.running(config, host="127.0.0.1", port=0) as running:
         try:
@@ -74,7 +79,7 @@ def _tell_local_ses(running: RunningSes) -> None:
 
 @click.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", default=8000, show_default=True, help="The port; 0 takes a free one.")
+@click.option("--port", type=_PORT, default=8000, show_default=True, help="The port; 0 takes a free one.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
 def serve(host: str, port: int, output: Path) -> None:
     """Site, mailbox and local SES at one address, to look at."""
@@ -87,6 +92,6 @@ def serve(host: str, port: int, output: Path) -> None:
         say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
         say("", "Ctrl-C ends it.")
 
-    server.serve(
-        _local_config(STATE / "mailbox", None, 200.0, 50_000.0), host, port, front.site(output), ready
-    )
+    config = _local_config(STATE / "mailbox", None, 200.0, 50_000.0)
+    with suppress(KeyboardInterrupt):  # the way it is meant to end
+        server.serve(config, host, port, front.site(output), ready)

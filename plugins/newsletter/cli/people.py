@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -51,3 +52,5 @@ def import_(file: Path, if_empty: bool, confirmed: bool) -> None:
         )
     totals = store.subscription_counts()
     say("", ", ".join(f"{count:,} {kind}" for kind, count in sorted(totals.items())) or "nobody yet")
+    if rows.refused:
+        sys.exit(1)

@@ -52,6 +52,7 @@ def send(month: str, quiet: float) -> None:
     start = time.monotonic()
     facts = publication.load(Path(publication.FILE))
     settings = Settings.from_env()
+    keys = settings.secret_keys()
     store = open_store(settings.store_url)
     with store.sending(month):
         frozen = store.frozen(month)
@@ -67,13 +68,13 @@ def send(month: str, quiet: float) -> None:
             store.hold_orphans(month, datetime.now(UTC))
             _settle(store, settings, month, quiet)
             waiting = store.counts(month).of(State.PENDING)
-        ses = Ses(settings.configuration_set)
+        ses = Ses(settings.configuration_set, settings.region)
         say("mail", f"through {ses.endpoint}")
         with Progress(waiting) as progress:
             delivery = Delivery(
                 store,
                 ses,
-                Links(facts.site_url, settings.secret_keys),
+                Links(facts.site_url, keys),
                 clock=lambda: datetime.now(UTC),
                 pause=time.sleep,
                 progress=progress.advance,
@@ -95,7 +96,8 @@ def send(month: str, quiet: float) -> None:
         )
     if report.stopped:
         say_error(
-            f"Stopped: {report.stopped}. {report.counts.of(State.PENDING):,} are pending; send again to go on."
+            f"Stopped: {report.stopped.rstrip('.')}. {report.counts.of(State.PENDING):,} are pending, and nobody of "
+            f"them was mailed. When the cause is mended, the same command goes on: newsletter send {month}"
         )
     if report.stopped or report.counts.of(*OPEN, State.FAILED):
         sys.exit(1)
@@ -108,7 +110,7 @@ def _aftermath(store: Store, settings: Settings) -> Aftermath | None:
 
     if not settings.events_queue_url:
         return None
-    queue = EventQueue(settings.events_queue_url, settings.events_topic_arn)
+    queue = EventQueue(settings.events_queue_url, settings.events_topic_arn, settings.region)
     return Aftermath(store, queue, STATE / "quarantine", lambda: datetime.now(UTC))
 
 
@@ -206,7 +208,7 @@ def status(month: str, as_json: bool) -> None:
     from newsletter.states import ACCEPTED, State
     from newsletter.store import open_store
 
-    counts = open_store(Settings.from_env().store_url).counts(month)
+    counts = open_store(Settings.from_env().store_url, make=False).counts(month)
     numbers = {
         "recipients": counts.recipients,
         "submitted": counts.of(*ACCEPTED),

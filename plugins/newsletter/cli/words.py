@@ -39,6 +39,11 @@ class Group(click.Group):
         except NewsletterError as error:
             say_error(str(error))
             ctx.exit(1)
+        except OSError as error:  # a full disk, a folder that may not be written
+            say_error(
+                f"{error.filename or 'The disk'}: {error.strerror}. Is there room, and who may write there?"
+            )
+            ctx.exit(1)
         except KeyboardInterrupt:
             say_error("Stopped. The same command goes on from here.")
             ctx.exit(1)

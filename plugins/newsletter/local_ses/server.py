@@ -64,7 +64,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
     except OSError as error:
         listener.close()
-        raise SettingsError(f"{host}:{port}: cannot be served: {error.strerror}.") from None
+        raise SettingsError(
+            f"{host}:{port}: cannot be served: {error.strerror}. Choose another with --port (make serve PORT=8001)."
+        ) from None
     return listener
 
 

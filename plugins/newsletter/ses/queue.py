@@ -70,7 +70,7 @@ class EventQueue:
     boto3 may repeat these calls as it likes: to receive again or to delete again harms nothing.
     """
 
-    def __init__(self, queue_url: str, topic_arn: str) -> None:
+    def __init__(self, queue_url: str, topic_arn: str, region: str = "") -> None:
         """Raises SettingsError for what cannot be a queue's address or a topic's ARN. Asks nobody yet."""
         if not re.fullmatch(r"https?://[^/\s]+/\S+", queue_url):
             raise SettingsError(
@@ -82,7 +82,7 @@ class EventQueue:
                 f"EVENTS_TOPIC_ARN: {topic_arn!r} is no topic's ARN. Copy it from the topic's page in the AWS "
                 "console: arn:aws:sns:REGION:ACCOUNT:NAME."
             )
-        self.queue_url, self.topic_arn = queue_url, topic_arn
+        self.queue_url, self.topic_arn, self._region = queue_url, topic_arn, region
         self._made: SQSClient | None = None
 
     def receive(self, wait: int) -> list[Message]:
@@ -196,7 +196,7 @@ class EventQueue:
                 user_agent_extra="monthly-briefing",
             )
             try:
-                self._made = boto3.client("sqs", config=config)
+                self._made = boto3.client("sqs", region_name=self._region or None, config=config)
             except NoRegionError:
                 raise SettingsError(
                     "AWS_REGION: not set. Name the region the queue is in (AWS_REGION=eu-west-1), or try everything "

@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 LARGEST_BATCH = 50
 _SIMULATOR = "success@simulator.amazonses.com"
 _CONNECT_SECONDS, _READ_SECONDS = 5, 60
+_CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
+_MEND = {
+    "NoCredentialsError": _CREDENTIALS,
+    "PartialCredentialsError": _CREDENTIALS,
+    "EndpointConnectionError": "Is AWS_ENDPOINT_URL_SESV2 right, and is something answering there?",
+}
+_LONGEST_MESSAGE = 300
 _THROTTLES = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
 
 
@@ -75,11 +82,14 @@ class Quota:
 class Ses:
     """The operations the sender needs. Region, credentials and endpoint are boto3's own settings."""
 
-    def __init__(self, configuration_set: str = "") -> None:
-        """Raises SettingsError where boto3 has no region. `configuration_set` is whose events are wanted."""
+    def __init__(self, configuration_set: str = "", region: str = "") -> None:
+        """`configuration_set` is whose events are wanted, `region` AWS's, "" where boto3 is to find it.
+
+        Raises SettingsError where boto3 has no region, or settings that cannot be.
+        """
         import boto3  # half a second that a command without mail need not pay
         from botocore.config import Config
-        from botocore.exceptions import NoRegionError
+        from botocore.exceptions import BotoCoreError, NoRegionError
 
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
@@ -88,12 +98,14 @@ class Ses:
             user_agent_extra="monthly-briefing",
         )
         try:
-            self._client: SESV2Client = boto3.client("sesv2", config=config)
+            self._client: SESV2Client = boto3.client("sesv2", region_name=region or None, config=config)
         except NoRegionError:
             raise SettingsError(
                 "AWS_REGION: not set. Name the region SES is used in (AWS_REGION=eu-west-1), or try everything "
                 "without AWS: newsletter local-ses -- newsletter send YYYY-MM"
             ) from None
+        except (BotoCoreError, ValueError) as error:
+            raise SettingsError(f"AWS: the settings for SES cannot be used: {error}") from error
         self._configuration_set = configuration_set
 
     @property
@@ -204,7 +216,9 @@ class Ses:
             boto.ProxyConnectionError,
             boto.ParamValidationError,
         ) as error:
-            raise Refused(type(error).__name__, str(error)) from error
+            raise Refused(
+                type(error).__name__, f"{error} {_MEND.get(type(error).__name__, '')}".strip()
+            ) from error
         except boto.BotoCoreError as error:
             raise Ambiguous(f"{type(error).__name__}: {error}") from error
         return answer
@@ -214,7 +228,7 @@ def _refusal(error: Any) -> SesError:
     """A ClientError in our words: only an error that SES itself put into words says that nothing was accepted."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     code = str(error.response.get("Error", {}).get("Code", ""))
-    message = str(error.response.get("Error", {}).get("Message", ""))
+    message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:_LONGEST_MESSAGE]
     # botocore gives an answer without an error name the bare status as its code: not SES's own words.
     if not 400 <= status < 500 or not code or code == str(status):
         return Ambiguous(f"HTTP {status} {code}: {message}".strip())

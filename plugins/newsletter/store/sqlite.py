@@ -36,7 +36,7 @@ from newsletter.store import (
     Trace,
 )
 
-_VERSION = 1
+_VERSION = 2
 _WAL_IS_SOUND = (3, 51, 3)
 # How long one writer waits for another, in seconds; no transaction here takes a tenth of it.
 _PATIENCE = 30.0
@@ -49,11 +49,16 @@ _SOFT_BOUNCES = 3
 class SqliteStore:
     """Keeps the promises of `Store` in a file. One object serves one thread."""
 
-    def __init__(self, path: str) -> None:
-        """Open, and make or move forward, the database at `path`. Raises StoreError."""
+    def __init__(self, path: str, make: bool = True) -> None:
+        """Open, and make or move forward, the database at `path`. Without `make`, one that is not there is
+        opened as an empty one in memory. Raises StoreError.
+        """
         self.path = Path(path)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if not make and not self.path.exists():
+                path = ":memory:"
+            else:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -72,8 +77,9 @@ class SqliteStore:
                     f"{self.path}: was written by a newer version of this program (schema {version}, "
                     f"this one knows {_VERSION}). Update the program."
                 )
-            if version == 0:
-                for statement in files("newsletter.store").joinpath("schema.sql").read_text().split(";\n"):
+            if version < _VERSION:
+                script = "schema.sql" if version == 0 else f"from-{version}.sql"
+                for statement in files("newsletter.store").joinpath(script).read_text().split(";\n"):
                     self._db.execute(statement)
                 self._db.execute(f"PRAGMA user_version = {_VERSION}")
 
@@ -321,7 +327,11 @@ class SqliteStore:
     def sending(self, briefing: str) -> Iterator[None]:
         """See Store. The lock is the operating system's, so it goes with the process that dies."""
         path = self.path.with_name(f"{self.path.name}.{briefing}.lock")
-        with path.open("a") as file:
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}. Who may write there?") from error
+        with file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
