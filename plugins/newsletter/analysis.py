@@ -12,7 +12,9 @@ from newsletter import markdown, yardstick
 from newsletter.frontmatter import FrontMatter
 from newsletter.models import Analysis, Image, KeyJudgement, Status
 
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
+# What a feed and a browser can show; outside of them a date is a slip of the keyboard.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2999
+SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
 _JUDGEMENT_FIELDS = {"text", "likelihood", "confidence", "horizon"}
 # The classic header's names for our fields.
 _CLASSIC_NAMES = {"region": "category", "topics": "tags", "authors": "author", "updated": "modified"}
@@ -89,9 +91,10 @@ def moment(front: FrontMatter, key: str, zone: ZoneInfo) -> datetime | None:
 def _moment(value: str, zone: ZoneInfo) -> datetime | None:
     try:
         parsed = datetime.fromisoformat(value)
-    except ValueError:
+        local = parsed.astimezone(zone) if parsed.tzinfo else parsed.replace(tzinfo=zone)
+    except (ValueError, OverflowError):
         return None
-    return parsed.astimezone(zone) if parsed.tzinfo else parsed.replace(tzinfo=zone)
+    return local if _FIRST_YEAR <= local.year <= _LAST_YEAR else None
 
 
 def _liberal_moment(value: str, zone: ZoneInfo) -> datetime | None:
@@ -123,7 +126,7 @@ def _slug(front: FrontMatter, default: str) -> str:
     value = _raw(front, "slug")
     if not value:
         return default
-    if isinstance(value, str) and (_SLUG.match(value) or front.classic):
+    if isinstance(value, str) and (SLUG.match(value) or front.classic):
         return value
     front.complain(
         "slug", f"{_shown(value)} is no slug. Write small letters, digits and hyphens: baghdad-embassy."

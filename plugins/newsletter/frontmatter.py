@@ -20,6 +20,8 @@ _CONTINUATION = re.compile(r"^[ ]{4,}(?P<value>.+)$")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f\ufffe\uffff]")
 
 _LONGEST_HEAD = 65_536
+_LARGEST_FILE = 2_000_000  # bytes; a book
+_DEEPEST = 32
 
 
 class _Loader(yaml.CBaseLoader):
@@ -63,6 +65,9 @@ def decode(data: bytes, path: str) -> str:
 
     Raises ContentError naming the line of the first byte or character that cannot be published.
     """
+    if len(data) > _LARGEST_FILE:
+        reason = f"has {len(data):,} bytes; a piece may have {_LARGEST_FILE:,}. Is it the right file?"
+        raise ContentError([Finding(path, 0, "", reason)])
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -98,6 +103,8 @@ def _yaml(text: str, path: str) -> FrontMatter:
             f"the front matter is longer than {_LONGEST_HEAD:,} characters: is its closing line --- missing?"
         )
         raise ContentError([Finding(path, 1, "", reason)])
+    if sum(head.count(opener) for opener in ("[", "{", "- -")) > _DEEPEST:
+        _refuse_depths(head, path)
     try:
         # An alias (*name) repeats a node: a few lines of them can stand for gigabytes, and no editor needs them.
         for event in yaml.parse(head, Loader=_Loader) if "*" in head else ():
@@ -124,6 +131,20 @@ def _yaml(text: str, path: str) -> FrontMatter:
     )
 
 
+def _refuse_depths(head: str, path: str) -> None:
+    """Raise ContentError for lists in lists in lists: the parser that makes nodes of them dies of some thousands."""
+    depth = 0
+    try:
+        for event in yaml.parse(head, Loader=_Loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                reason = "the front matter is nested too deeply: lists in lists in lists. Write it flat."
+                line = event.start_mark.line + 2 if event.start_mark else 2
+                raise ContentError([Finding(path, line, "", reason)])
+    except yaml.YAMLError:
+        return  # said better by whoever reads it in earnest
+
+
 def _end_of_yaml(text: str) -> tuple[int, int] | None:
     """Where the head's text ends and where the body begins, or None if no line closes the head."""
     start = text.find("\n") + 1
@@ -143,12 +164,7 @@ def _cut_off(node: yaml.Node, head: str) -> str:
     """What YAML takes for a comment and an editor does not: "Deal #2 fails" is "Deal" to it. A # with a space
     after it is a comment that is meant.
     """
-    if (
-        "#" not in head
-        or not isinstance(node, yaml.ScalarNode)
-        or node.style is not None
-        or not node.end_mark
-    ):
+    if "#" not in head or not isinstance(node, yaml.ScalarNode) or node.style or not node.end_mark:
         return ""
     rest = head.split("\n")[node.end_mark.line][node.end_mark.column :].strip()
     return rest if re.match(r"#[^\s#]", rest) else ""
@@ -181,6 +197,10 @@ def _value(
 ) -> Any:
     if isinstance(node, yaml.ScalarNode):
         # An unquoted nothing, null or ~ is an empty field; quoted they are words.
+        if bad := _CONTROL.search(node.value):
+            line = node.start_mark.line + 2
+            reason = f"has the control character U+{ord(bad[0]):04X}. Delete it."
+            findings.append(Finding(path, line, name, reason))
         if not node.style and node.value in ("", "~", "null"):
             return ""
         return node.value.strip()
@@ -243,6 +263,11 @@ def _classic(text: str, path: str) -> FrontMatter:
                 findings.append(Finding(path, number, key, "stands twice. Delete one of the two."))
             lines.setdefault(key, number)
             fields.setdefault(key, match["value"].strip())
+        elif at > _LONGEST_HEAD:
+            reason = (
+                f"the header is longer than {_LONGEST_HEAD:,} characters: is the empty line after it missing?"
+            )
+            raise ContentError([Finding(path, 1, "", reason)])
         elif key and (match := _CONTINUATION.match(line)):
             fields[key] = f"{fields[key]}\n{match['value'].strip()}".strip()
         else:

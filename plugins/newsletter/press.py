@@ -9,8 +9,10 @@ from typing import Any
 
 from pelican import signals
 from pelican.generators import ArticlesGenerator, Generator
+from pelican.utils import clean_output_dir
 
-from newsletter.reader import check
+from newsletter.errors import SettingsError
+from newsletter.proof import check
 
 
 class Shelf(list[Any]):
@@ -81,6 +83,30 @@ def _begin(pelican: Any) -> None:
 _PELICANS_OWN = {"index", "archives", "tags", "categories", "authors"}
 
 
+# Says that what lies here was made by a build, and may be deleted by the next.
+_MARK = ".made-by-monthly-briefing"
+
+
+def _clean(pelican: Any) -> None:
+    """Empty the output folder, now that all is known to be good. Raises SettingsError if it is not ours to empty."""
+    output, content = (os.path.realpath(pelican.settings[name]) for name in ("OUTPUT_PATH", "PATH"))
+    if not pelican.settings.get("NEWSLETTER_CLEAN"):
+        return
+    mark = os.path.join(output, _MARK)
+    if os.path.isdir(output) and os.listdir(output) and not os.path.isfile(mark):
+        raise SettingsError(
+            f"{output}: holds files that no build has made. Choose another folder, or empty this one by hand."
+        )
+    if os.path.commonpath([output, content]) in (output, content):
+        raise SettingsError(
+            f"{output}: the site cannot lie within the content, nor the content within the site."
+        )
+    clean_output_dir(output, pelican.settings["OUTPUT_RETENTION"])
+    os.makedirs(output, exist_ok=True)
+    with open(mark, "w"):
+        pass
+
+
 def _end(_pelican: Any) -> None:
     gc.enable()
 
@@ -92,4 +118,5 @@ def register() -> None:
     signals.article_generator_finalized.connect(_shelve)
     signals.all_generators_finalized.connect(check)
     signals.all_generators_finalized.connect(_share_pages)
+    signals.get_writer.connect(_clean)  # sent when everything is read and checked, and nothing written
     signals.finalized.connect(_end)

@@ -9,18 +9,17 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote
 
 from pelican import signals
-from pelican.contents import Author, Category, Content, Tag
+from pelican.contents import Article, Author, Category, Tag
 from pelican.generators import ArticlesGenerator, Generator
 from pelican.readers import BaseReader, Readers
-from pelican.utils import clean_output_dir, slugify
+from pelican.utils import slugify
 
 from newsletter import frontmatter, markdown
-from newsletter.analysis import analysis_of, moment, status, text
+from newsletter.analysis import SLUG, analysis_of, moment, status, text
 from newsletter.errors import ContentError, Finding, NewsletterError, SettingsError
 from newsletter.frontmatter import FrontMatter
 from newsletter.models import Analysis, Status
@@ -29,15 +28,31 @@ EXTENSIONS = ("md", "markdown", "mkd", "mdown")
 # Where the findings of a build lie in Pelican's context.
 FINDINGS = "NEWSLETTER_FINDINGS"
 
-_INTERNAL = re.compile(r'(?:href|src)="\{(?P<kind>filename|static|attach)\}(?P<path>[^"#?]*)')
-# An address that is neither complete, nor of this site, nor of this page: a neighbouring file, by its name.
-_RELATIVE = re.compile(r'(?P<attribute>href|src)="(?P<path>(?![a-z][a-z0-9+.-]*:|[/#{?])[^"]+)"')
 # Fields that become something else than an attribute of the article with the text they hold.
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
     "author", "status", "slug", "key_judgements", "image", "image_alt", "weight",
 }  # fmt: skip
 _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
+
+
+# Every field becomes an attribute of Pelican's object: none may take the place of one that is there already, or a
+# front matter could say what the page's HTML is, or where it is written.
+_TAKEN = frozenset(dir(Article)) | {
+    "analysis", "articles", "author", "authors", "briefing", "category", "context", "in_default_lang", "lang",
+    "locale_date", "locale_modified", "metadata", "modified", "month", "override_save_as", "override_url", "path",
+    "reader", "related", "relative_source_path", "settings", "source_path", "tags", "template", "timezone",
+    "translations", "classic", "front", "date_format", "translation", "translation_id", "preheader", "subject",
+}  # fmt: skip
+# What a site that moves in may go on saying; where it leads is checked before anything is written.
+_CLASSIC_FIELDS = {"save_as", "url", "lang", "translation", "date_format"}
+
+
+def _is_free(key: str, classic: bool) -> bool:
+    """Whether a field of a head may become an attribute that a theme or another plugin reads."""
+    if key in _OWN_FIELDS or key in _CLASSIC_FIELDS:
+        return classic and key in _CLASSIC_FIELDS
+    return re.fullmatch(r"[a-z][a-z0-9_]*", key) is not None and key not in _TAKEN
 
 
 class MarkdownReader(BaseReader):  # type: ignore[misc]  # pelican has no types
@@ -61,9 +76,7 @@ class MarkdownReader(BaseReader):  # type: ignore[misc]  # pelican has no types
         except OSError as error:
             finding = Finding(shown, 0, "", f"cannot be read: {error.strerror}.")
             return "", {"front": FrontMatter(shown, {}, {}, "", 1, findings=[finding])}
-        metadata: dict[str, Any] = {
-            key: value for key, value in front.fields.items() if key not in _OWN_FIELDS
-        }
+        metadata = {key: value for key, value in front.fields.items() if _is_free(key, front.classic)}
         metadata["front"] = front
         return markdown.render(front.body), metadata
 
@@ -75,7 +88,13 @@ def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
         return
     settings = generator.settings
     pelican_status = front.fields.pop("status") if front.fields.get("status") in ("hidden", "skip") else None
-    analysis = None if front.findings else _analysis(front, settings)
+    try:
+        analysis = None if front.findings else _analysis(front, settings)
+    except (
+        Exception
+    ) as error:  # whatever an editor may write, it is told by file and not by Pelican's silence
+        front.complain("", f"cannot be read: {type(error).__name__}: {error}.")
+        analysis = None
     if analysis and analysis.image and not _lies_below(settings["PATH"], analysis.image.path):
         front.complain("image", f"there is no file content/{analysis.image.path}.")
         analysis = None
@@ -158,7 +177,11 @@ def _page(generator: Generator, metadata: dict[str, Any]) -> None:
     if summary := text(front, "summary"):
         metadata["summary"] = summary
     if slug := front.fields.get("slug"):
-        metadata["slug"] = slug
+        if isinstance(slug, str) and SLUG.match(slug):
+            metadata["slug"] = slug
+        else:
+            front.complain("slug", "must be small letters, digits and hyphens: about-us.")
+            slug = ""
     zone = generator.settings["PUBLICATION"].zone
     for key, field in (("date", "date"), ("modified", "updated")):
         if value := moment(front, field, zone):
@@ -182,65 +205,6 @@ def complain(generator: Generator, front: FrontMatter, findings: Sequence[Findin
 def _refuse(generator: Generator, metadata: dict[str, Any], front: FrontMatter) -> None:
     complain(generator, front)
     metadata["status"] = "skip"  # Pelican's own word for: read no further
-
-
-def check(generators: Iterable[Generator]) -> None:
-    """Before anything is written: links to files that are not there, two pieces at one address; then stop."""
-    generators = list(generators)
-    context = generators[0].context
-    findings: list[Finding] = context.pop(FINDINGS, [])
-    written: dict[str, Content] = {}
-    for generator in generators:
-        for name in ("articles", "hidden_articles", "translations", "pages", "hidden_pages", "briefings"):
-            for content in getattr(generator, name, ()):
-                findings.extend(_broken_links(content, context))
-                first = written.setdefault(content.url, content)
-                if first is not content:
-                    reason = (
-                        f"has the same address as {os.path.relpath(first.source_path)} ({content.url}). "
-                        "Give one of the two another slug."
-                    )
-                    findings.append(Finding(os.path.relpath(content.source_path), 1, "slug", reason))
-    if findings:
-        raise ContentError(sorted(findings, key=lambda finding: (finding.path, finding.line, finding.field)))
-    _clean(generators[0].settings)
-
-
-def _broken_links(content: Content, context: dict[str, Any]) -> Iterable[Finding]:
-    html = content._content or ""
-    if not content.metadata.get("classic"):
-        # A moved-in site may have its own ways with such links; here they lead nowhere once the page is a folder.
-        for match in _RELATIVE.finditer(html):
-            word = "static" if match["attribute"] == "src" else "filename"
-            reason = f"links to {match['path']}. To another file of content/ write {{{word}}}{match['path']}."
-            yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
-    if "{" not in html:
-        return
-    for match in _INTERNAL.finditer(html):
-        kind, path = match["kind"], unquote(match["path"])
-        place = (
-            path.lstrip("/") if path.startswith("/") else os.path.normpath(f"{content.relative_dir}/{path}")
-        )
-        target = context["generated_content" if kind == "filename" else "static_content"].get(place)
-        if kind != "filename":
-            exists = os.path.isfile(os.path.join(content.settings["PATH"], place))
-        else:
-            exists = target is not None or place in context["static_content"]
-        if not exists:
-            reason = f"links to {{{kind}}}{path}, and there is no such file below content/."
-        elif getattr(target, "status", "published") == "draft" and content.status != "draft":
-            reason = f"links to {{{kind}}}{path}, which is a draft or dated in the future: readers would find nothing."
-        else:
-            continue
-        yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
-
-
-def _line_of(content: Content, words: str) -> int:
-    with open(content.source_path, encoding="utf-8") as file:
-        for number, line in enumerate(file, start=1):
-            if words in line or unquote(words) in line:
-                return number
-    return 0
 
 
 class _WithoutTraceback(logging.Filter):
@@ -278,12 +242,6 @@ def _begin(pelican: Any) -> None:
     # Pelican would empty the output folder before it has read a single file.
     settings["NEWSLETTER_CLEAN"] = pelican.delete_outputdir
     pelican.delete_outputdir = False
-
-
-def _clean(settings: dict[str, Any]) -> None:
-    output, content = os.path.realpath(settings["OUTPUT_PATH"]), os.path.realpath(settings["PATH"])
-    if settings.get("NEWSLETTER_CLEAN") and os.path.commonpath([output, content]) != output:
-        clean_output_dir(output, settings["OUTPUT_RETENTION"])
 
 
 def register() -> None:

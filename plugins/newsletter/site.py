@@ -36,7 +36,7 @@ def build(content: str | None = None, output: str | None = None) -> Built:
     start = time.monotonic()
     with _quiet() as log:
         pelican = _pelican({"PATH": content, "OUTPUT_PATH": output})
-        generators = _catch(pelican)
+        generators = _catch(pelican, log)
         pelican.run()
         log.raise_errors()
     return _built(generators, pelican.settings, start)
@@ -80,13 +80,14 @@ def _pelican(overrides: dict[str, Any]) -> Any:
     return Pelican(read_settings(CONFIGURATION, override=stated))
 
 
-def _catch(pelican: Any) -> list[Any]:
+def _catch(pelican: Any, log: _Log) -> list[Any]:
     """The generators of the coming run, which Pelican keeps to itself: filled when they have read everything."""
     from pelican import signals
 
     caught: list[Any] = []
 
     def keep(generators: Sequence[Any]) -> None:
+        log.raise_errors()  # what Pelican only logged stops the build before it writes
         caught.extend(generators)
 
     pelican.keep = keep  # the signal holds it weakly

@@ -1,0 +1,142 @@
+"""The proof before the press: what has been read is held against itself, and nothing is written if it does not hold.
+
+Links that lead nowhere, two pieces at one place, files from outside the content folder: all of it is named at
+once, each with its file and its line.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+from urllib.parse import unquote
+
+from pelican.contents import Content, Page
+from pelican.generators import Generator
+
+from newsletter.errors import ContentError, Finding
+from newsletter.reader import FINDINGS
+
+_INTERNAL = re.compile(r'(?:href|src)="\{(?P<kind>filename|static|attach)\}(?P<path>[^"#?]*)')
+# An address that is neither complete, nor of this site, nor of this page: a neighbouring file, by its name.
+_RELATIVE = re.compile(r'(?P<attribute>href|src)="(?P<path>(?![a-z][a-z0-9+.-]*:|[/#{?])[^"]+)"')
+
+
+def check(generators: Iterable[Generator]) -> None:
+    """Before anything is written: links to files that are not there, two pieces at one address; then stop."""
+    generators = list(generators)
+    context = generators[0].context
+    findings: list[Finding] = context.pop(FINDINGS, [])
+    contents = [
+        content
+        for generator in generators
+        for name in ("articles", "hidden_articles", "translations", "pages", "hidden_pages", "briefings")
+        for content in getattr(generator, name, ())
+    ]
+    for content in contents:
+        findings.extend(_broken_links(content, context))
+    findings.extend(_same_places(contents, context))
+    findings.extend(_outside(contents, generators, context))
+    if findings:
+        raise ContentError(sorted(findings, key=lambda finding: (finding.path, finding.line, finding.field)))
+
+
+def _broken_links(content: Content, context: dict[str, Any]) -> Iterable[Finding]:
+    html = content._content or ""
+    if not content.metadata.get("classic"):
+        # A moved-in site may have its own ways with such links; here they lead nowhere once the page is a folder.
+        for match in _RELATIVE.finditer(html):
+            word = "static" if match["attribute"] == "src" else "filename"
+            reason = f"links to {match['path']}. To another file of content/ write {{{word}}}{match['path']}."
+            yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
+    if "{" not in html:
+        return
+    for match in _INTERNAL.finditer(html):
+        kind, path = match["kind"], unquote(match["path"])
+        place = (
+            path.lstrip("/") if path.startswith("/") else os.path.normpath(f"{content.relative_dir}/{path}")
+        )
+        target = context["generated_content" if kind == "filename" else "static_content"].get(place)
+        if kind != "filename":
+            exists = os.path.isfile(os.path.join(content.settings["PATH"], place))
+        else:
+            exists = target is not None or place in context["static_content"]
+        if not exists:
+            reason = f"links to {{{kind}}}{path}, and there is no such file below content/."
+        elif getattr(target, "status", "published") == "draft" and content.status != "draft":
+            reason = f"links to {{{kind}}}{path}, which is a draft or dated in the future: readers would find nothing."
+        else:
+            continue
+        yield Finding(os.path.relpath(content.source_path), _line_of(content, match["path"]), "", reason)
+
+
+def _line_of(content: Content, words: str) -> int:
+    with open(content.source_path, encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if words in line or unquote(words) in line:
+                return number
+    return 0
+
+
+def _same_places(contents: Sequence[Content], context: dict[str, Any]) -> Iterator[Finding]:
+    """Two pieces at one address, or one where the site itself has a page, a feed or a style sheet."""
+    by_url: dict[str, Content] = {}
+    for content in contents:
+        first = by_url.setdefault(content.url, content)
+        if first is not content:
+            yield _misplaced(
+                content, f"the same address as {os.path.relpath(first.source_path)} ({content.url})"
+            )
+    free = [
+        content for content in contents if isinstance(content, Page) or hasattr(content, "override_save_as")
+    ]
+    taken = {f"{url}index.html": content for url, content in by_url.items()} if free else {}
+    own = _own_places(context)
+    for content in free:
+        place = os.path.normpath(content.save_as)
+        if place in own or place.split(os.sep)[0] == context["THEME_STATIC_DIR"]:
+            yield _misplaced(content, f"a place that is the site's own ({place})")
+        elif taken.setdefault(place, content) is not content:
+            yield _misplaced(
+                content, f"the same place as {os.path.relpath(taken[place].source_path)} ({place})"
+            )
+
+
+def _misplaced(content: Content, what: str) -> Finding:
+    reason = f"has {what}. Give it another slug."
+    return Finding(os.path.relpath(content.source_path), 1, "slug", reason)
+
+
+def _own_places(context: dict[str, Any]) -> set[str]:
+    """What is written besides the pieces: lists, feeds, the pages without a file of their own."""
+    names = [str(context.get("NEWSLETTER_FEED")), "sitemap.xml", "robots.txt"]
+    for template in context["DIRECT_TEMPLATES"]:
+        names.append(context.get(f"{template.upper()}_SAVE_AS", f"{template}.html"))
+    for kind in ("categories", "authors", "tags"):
+        names += [wrapped.save_as for wrapped, _ in context[kind]]
+    return {os.path.normpath(name) for name in names if name}
+
+
+def _outside(
+    contents: Sequence[Content], generators: Sequence[Generator], context: dict[str, Any]
+) -> Iterator[Finding]:
+    """Files that lie outside of content/, behind a symbolic link or a path with dots: they are not ours to publish."""
+    settings = generators[0].settings
+    root = os.path.realpath(settings["PATH"]) + os.sep
+    static = [content for generator in generators for content in getattr(generator, "staticfiles", ())]
+    for content in [*contents, *static]:
+        shown = os.path.relpath(content.source_path)
+        if not os.path.realpath(content.source_path).startswith(root):
+            yield Finding(
+                shown, 0, "", "lies outside of the content folder, or leads there. It is not published."
+            )
+        elif content in static or hasattr(content, "override_save_as"):
+            place = os.path.normpath(content.save_as)
+            if os.path.isabs(place) or place.startswith(os.pardir):
+                yield Finding(shown, 0, "", f"would be written outside of the site ({place}).")
+    for link in sorted(context["static_links"]):
+        if not os.path.realpath(os.path.join(root, link)).startswith(root):
+            yield Finding(
+                link, 0, "", "is linked to and lies outside of the content folder. It is not published."
+            )
