@@ -6,8 +6,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 NEWSLETTER := $(BIN)/newsletter
-# The month to package and mail: the latest there is a briefing for, unless you say MONTH=2020-09.
-MONTH ?= $(lastword $(sort $(notdir $(basename $(wildcard content/briefings/*.md)))))
+# What is installed is what the lists pin by hash, the tools that build included: feedgen comes as source.
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes
+# The month to package and mail: the latest that is packaged, unless you say MONTH=2020-09.
+MONTH ?= $(shell ls build/briefings 2>/dev/null | grep -E '^[0-9]{4}-[0-9]{2}$$' | tail -n 1)
 PORT ?= 8000
 # With an endpoint of your own in the environment that one is used; otherwise a local SES is started for the
 # while. `make` never reaches AWS: for that there is `newsletter send`.
@@ -34,11 +36,11 @@ html: $(VENV)/run.stamp ## Build the site, the feed and the briefings' packages
 	@$(NEWSLETTER) build
 
 briefing: $(VENV)/run.stamp ## Package one month: make briefing MONTH=2020-10
-	@$(NEWSLETTER) briefing $(MONTH)
+	@$(NEWSLETTER) briefing '$(MONTH)'
 
 send: $(VENV)/run.stamp ## Mail the packaged month through the local SES (sample subscribers, if there are none)
 	@$(NEWSLETTER) subscribers import --if-empty samples/subscribers.csv
-	@$(LOCALLY) $(NEWSLETTER) send $(MONTH)
+	@$(LOCALLY) $(NEWSLETTER) send '$(MONTH)'
 
 serve: $(VENV)/run.stamp ## Site, mailbox and local SES at one address: http://127.0.0.1:8000/
 	@$(NEWSLETTER) serve --port $(PORT)
@@ -80,15 +82,16 @@ $(VENV)/bin/python:
 	    apt-get update -qq && apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
 	  else echo "Python's venv is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; fi; }
 
-$(VENV)/run.stamp: requirements/run.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/run.stamp: requirements/build.txt requirements/run.txt pyproject.toml | $(VENV)/bin/python
 	@echo "setup       installing what requirements/run.txt pins (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	@$(PIP) -r requirements/build.txt
+	@$(PIP) --no-build-isolation -r requirements/run.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@echo "setup       installing what requirements/dev.txt pins (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PIP) --no-build-isolation -r requirements/dev.txt
 	@touch $@
 
 .PHONY: chromium

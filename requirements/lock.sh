@@ -7,5 +7,6 @@ lock() {
     uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
         --no-emit-find-links "$@"
 }
+lock requirements/build.in -o requirements/build.txt
 lock --extra site pyproject.toml requirements/build.in -o requirements/run.txt
 lock --all-extras -c requirements/run.txt pyproject.toml requirements/build.in -o requirements/dev.txt

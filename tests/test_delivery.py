@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 import re
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -150,6 +151,46 @@ def test_a_call_without_a_clear_answer_is_in_doubt_and_never_repeated(
     assert max(post.accepted().values()) == 1
     in_ledger = {f"reader{n:04d}@example.org" for n in range(120)}
     assert set(post.accepted()) <= in_ledger
+
+
+def test_calls_that_go_unanswered_in_a_row_end_the_run_before_everyone_is_in_doubt(post: Post) -> None:
+    fill(post.store, 200)
+    post.faults({"operation": "SendBulkEmail", "from": 2, "action": "error", "status": 502})
+    report = post.deliver()
+    assert "unanswered" in report.stopped
+    assert report.counts.states == {State.SUBMITTED: 50, State.IN_DOUBT: 100, State.PENDING: 50}
+
+
+def test_an_answer_is_written_down_even_if_the_database_is_held_meanwhile(post: Post, tmp_path: Path) -> None:
+    fill(post.store, 50)
+    other = sqlite3.connect(tmp_path / "newsletter.db", isolation_level=None)
+    post.store._db.execute("PRAGMA busy_timeout = 50")  # type: ignore[attr-defined]
+
+    class Held(Ses):
+        def submit(self, *arguments: Any, **more: Any) -> list[EntryResult]:
+            results = super().submit(*arguments, **more)
+            other.execute("BEGIN IMMEDIATE")
+            return results
+
+    def pause(seconds: float) -> None:
+        if other.in_transaction and seconds:
+            other.execute("ROLLBACK")
+
+    links = Links("https://briefing.example.org", KEYS)
+    report = Delivery(post.store, Held("newsletter"), links, post.clock, pause).run(PACKAGE)
+    other.close()
+    assert report.counts.states == {State.SUBMITTED: 50}
+
+
+def test_whoever_unsubscribes_while_the_sender_waits_is_not_mailed(post: Post) -> None:
+    fill(post.store, 60)
+
+    def pause(seconds: float) -> None:
+        post.store.import_subscribers([person("reader0059", Subscription.UNSUBSCRIBED)])
+
+    links = Links("https://briefing.example.org", KEYS)
+    Delivery(post.store, Ses("newsletter"), links, post.clock, pause).run(PACKAGE)
+    assert "reader0059@example.org" not in post.accepted()
 
 
 def test_throttling_is_waited_out_and_nobody_is_mailed_twice(post: Post) -> None:

@@ -320,3 +320,103 @@ def test_a_briefing_that_is_withdrawn_cannot_be_mailed_any_more(project: Project
     project.briefing(extra="status: draft\n")
     assert project.newsletter("build").returncode == 0
     assert not (project.path / "build/briefings/2020-10").exists()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "[k]({attach}/../publication.toml)",
+        "[k]({static}/../publication.toml)",
+        '<blockquote cite="{attach}/../publication.toml">x</blockquote>',
+        "[h]({attach}/../../../../../../../etc/hostname)",
+    ],
+)
+def test_no_link_publishes_a_file_from_outside_the_content(project: Project, body: str) -> None:
+    project.analysis("a", body)
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert not (project.path / "output").exists()
+
+
+def test_no_symbolic_link_publishes_a_file_from_outside_the_content(project: Project) -> None:
+    project.analysis("a")
+    (project.path / "content/images").mkdir()
+    (project.path / "content/images/p.png").symlink_to(project.path / "publication.toml")
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "content/images/p.png: lies outside of the content folder" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        '_content: "<script>alert(1)</script>"',
+        "save_as: index.html",
+        "save_as: ../../escaped.html",
+        "url: elsewhere/",
+        "get_content: x",
+        "template: [a]",
+        "lang: de",
+        "settings: x",
+        "override_save_as: feed.xml",
+        "analysis: x",
+        "related: [a]",
+    ],
+)
+def test_no_field_of_a_piece_takes_over_the_page_or_another(project: Project, field: str) -> None:
+    project.analysis("b")
+    assert project.newsletter("build").returncode == 0
+    before = _digests(project.path / "output")
+    project.write(
+        "content/analyses/2020/b.md",
+        f"---\ntitle: A claim\ndate: 2020-10-05\nsummary: What will happen, and to whom.\nregion: Iraq\n{field}\n---\nSome text.\n",
+    )
+    assert project.newsletter("build").returncode == 0
+    assert _digests(project.path / "output") == before
+
+
+@pytest.mark.parametrize(
+    "place", ["feed.xml", "theme/css/site.css", "index.html", "analyses/2020/b/index.html", "../x.html"]
+)
+def test_a_piece_that_moves_in_cannot_take_the_place_of_another_or_of_the_site(
+    project: Project, place: str
+) -> None:
+    project.analysis("b")
+    project.write(
+        "content/analyses/old.md", f"Title: Old\nDate: 2013-01-01\nSave_as: {place}\nUrl: x/\n\nText.\n"
+    )
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "old.md" in done.stderr
+
+
+@pytest.mark.parametrize("slug", ["theme/css/site.css", "analyses", "..", "../../x"])
+def test_a_page_cannot_take_the_place_of_the_sites_own(project: Project, slug: str) -> None:
+    project.analysis("b")
+    project.write("content/pages/p.md", f"---\ntitle: P\nslug: {slug}\n---\nText.\n")
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "content/pages/p.md" in done.stderr
+
+
+def test_a_folder_that_no_build_has_made_is_not_emptied(project: Project) -> None:
+    project.analysis("a")
+    thesis = project.write("docs/thesis.txt", "ten years of work")
+    done = project.newsletter("build", "--output", "docs")
+    assert done.returncode == 1
+    assert "holds files that no build has made" in done.stderr
+    assert thesis.read_text() == "ten years of work"
+
+
+def test_what_pelican_only_logs_stops_the_build_before_it_writes(project: Project) -> None:
+    project.analysis("a")
+    assert project.newsletter("build").returncode == 0
+    before = _digests(project.path / "output")
+    project.analysis("a", updated="9999-12-31T23:59:59-23:59")
+    project.analysis("b", body="New.")
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "a.md:6: updated:" in done.stderr
+    assert _digests(project.path / "output") == before

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.errors import Ambiguous, Refused, SesError, Throttled
+from newsletter.errors import Ambiguous, Refused, SesError, StoreBusy, Throttled
 from newsletter.models import Package
 from newsletter.pace import Pace
 from newsletter.ses.submit import Entry, EntryResult, Quota
@@ -89,6 +89,8 @@ def judge(number: int, result: EntryResult) -> Outcome:
     said = f"{result.status}: {result.error}" if result.error else result.status
     if result.status == "SUCCESS" and result.message_id:
         return Outcome(number, State.SUBMITTED, "accepted by SES", result.message_id)
+    if result.message_id:  # SES never names a mail that it has not taken
+        return Outcome(number, State.IN_DOUBT, f"contradictory answer: {said}", "")
     if result.status in _AGAIN | _STOP:
         return Outcome(number, State.PENDING, said)
     if result.status in _FINAL:
@@ -106,6 +108,10 @@ class Delivery:
 
     # How often in a row SES may refuse all of a call, for the moment, before the run gives up for now.
     patience = 8
+    # How often in a row a call may go unanswered: something is broken then, and each further call puts more in doubt.
+    most_unanswered = 2
+    # How often to try to write down an answer while another process holds the database, half a minute each.
+    record_tries = 20
 
     def __init__(
         self,
@@ -147,16 +153,18 @@ class Delivery:
     def _submit_all(self, package: Package, template: str, quota: Quota) -> str:
         """Submit batch after batch; the reason for stopping early, or ""."""
         pace = Pace(quota.per_second)
-        in_vain = 0
+        in_vain = unanswered = 0
         left = quota.left_today
         while True:
             size = int(min(quota.batch, left))
             if size < 1:
                 return "the account's daily quota is used up"
+            # First the pause, then the claim: whoever unsubscribes meanwhile is heeded, and a sender that is
+            # stopped while it waits leaves nobody in doubt.
+            self._pause(pace.wait(size))
             claim = self._store.claim(package.month, size, secrets.token_hex(16), self._clock())
             if claim is None:
                 return ""
-            self._pause(pace.wait(len(claim.recipients), self._clock()))
             outcomes, stop = self._call(package, template, claim)
             submitted = sum(outcome.state is State.SUBMITTED for outcome in outcomes)
             self._submitted += submitted
@@ -164,6 +172,9 @@ class Delivery:
             self._progress(sum(outcome.state not in OPEN for outcome in outcomes))
             if stop:
                 return stop
+            unanswered = unanswered + 1 if _nobody_knows(outcomes) else 0
+            if unanswered >= self.most_unanswered:
+                return f"{unanswered} calls in a row went unanswered: {outcomes[0].evidence}"
             if all(outcome.state is State.PENDING for outcome in outcomes):
                 in_vain += 1
                 if in_vain > self.patience:
@@ -179,8 +190,18 @@ class Delivery:
             # Fifty bad addresses in a row are no addresses' fault: nobody is given up for what the call did wrong.
             stop = f"SES refuses every recipient: {outcomes[0].evidence}"
             outcomes = _all(claim.recipients, State.PENDING, outcomes[0].evidence)
-        self._store.record(claim, outcomes, self._clock())
+        self._record(claim, outcomes)
         return outcomes, stop
+
+    def _record(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
+        """Write an answer down; a database that another process holds is waited for, since SES will not say it again."""
+        for _ in range(self.record_tries):
+            try:
+                self._store.record(claim, outcomes, self._clock())
+                return
+            except StoreBusy:
+                self._pause(1.0)
+        self._store.record(claim, outcomes, self._clock())
 
     def _ask(
         self, package: Package, template: str, claim: Claim, recipients: Sequence[Recipient]
@@ -234,6 +255,10 @@ class Delivery:
 # The refusals that one bad entry can have caused. Every other one is about the account, the sender or the template
 # (MessageRejected of a whole call: "Email address is not verified"), and stops the run.
 _BLAMES_THE_REQUEST = {"BadRequestException", "InvalidParameterValue", "ValidationException"}
+
+
+def _nobody_knows(outcomes: Sequence[Outcome]) -> bool:
+    return bool(outcomes) and all(outcome.state is State.IN_DOUBT for outcome in outcomes)
 
 
 def _all(recipients: Sequence[Recipient], state: State, evidence: str) -> list[Outcome]:

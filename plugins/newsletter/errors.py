@@ -6,6 +6,7 @@
     ├── PackageError           a briefing package is missing, incomplete or not what it claims
     ├── AddressError           an email address that cannot be mailed, with the reason
     ├── StoreError             the subscribers' and sends' database
+    │   └── StoreBusy          ... is held by another process; the same may go later
     └── SesError               the mail service
         ├── Refused            SES said no and said why: nothing was accepted
         │   └── Throttled      ... because it was asked too fast: the same call may go later
@@ -66,6 +67,10 @@ class AddressError(NewsletterError, ValueError):
 
 class StoreError(NewsletterError):
     """The database cannot be opened, is newer than this program, or is held by another."""
+
+
+class StoreBusy(StoreError):
+    """Another process holds the database, and longer than it was waited for; the same may go later."""
 
 
 class SesError(NewsletterError):

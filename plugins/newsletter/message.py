@@ -167,7 +167,8 @@ def _refusals(briefing: Briefing) -> Iterator[Finding]:
         for reason in _unfit_for_a_header(value):
             yield Finding(source, 0, field, reason)
     yield from _unfit(source, "title", briefing.title)
-    yield from _unfit(source, "", briefing.letter_html, html.unescape(briefing.letter_html))
+    letter_text = plaintext.render(briefing.letter_html)  # where markup between two braces is gone
+    yield from _unfit(source, "", briefing.letter_html, html.unescape(briefing.letter_html), letter_text)
     yield from _unfit_address(source, briefing.url)
     for item in briefing.items:
         place = item.source or item.url or source

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+import time
+from collections.abc import Callable
 
 # A little under the account's own rate, since other mail of the account counts too.
 _SHARE = 0.9
@@ -12,16 +13,18 @@ _LONGEST_BACKOFF = 60.0
 class Pace:
     """Spreads calls so that over any stretch of time the recipients stay under the rate."""
 
-    def __init__(self, per_second: float) -> None:
-        """`per_second` is the account's MaxSendRate, in recipients."""
+    def __init__(self, per_second: float, ticks: Callable[[], float] = time.monotonic) -> None:
+        """`per_second` is the account's MaxSendRate, in recipients. `ticks` counts seconds and never goes back."""
         self._rate = max(per_second, 0.1) * _SHARE
-        self._free_at: datetime | None = None
+        self._ticks = ticks
+        self._free_at = ticks()
 
-    def wait(self, recipients: int, now: datetime) -> float:
+    def wait(self, recipients: int) -> float:
         """How many seconds to wait before a call with so many recipients; counts it as made then."""
-        start = max(now, self._free_at or now)
-        self._free_at = start + timedelta(seconds=recipients / self._rate)
-        return (start - now).total_seconds()
+        now = self._ticks()
+        start = max(now, self._free_at)
+        self._free_at = start + recipients / self._rate
+        return start - now
 
     @staticmethod
     def backoff(failures: int, chance: float) -> float:

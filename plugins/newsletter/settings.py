@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -92,18 +94,23 @@ def _keys(text: str) -> tuple[bytes, ...]:
 
 
 def _own_key(path: Path) -> bytes:
-    """The key of this installation, made on first use. Links in mails already out are void without it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = path.read_bytes().strip()
-        if len(key) < _SHORTEST_KEY:
-            raise SettingsError(f"{path}: is too short to be a key. Restore it from a backup.") from None
-        return key
-    with os.fdopen(descriptor, "wb") as file:
-        key = secrets.token_urlsafe(32).encode()
-        file.write(key + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    """The key of this installation, made on first use. Links in mails already out are void without it.
+
+    It appears whole or not at all: of two commands that begin at once one makes it, and both use it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=".key-")  # mode 0600
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(secrets.token_urlsafe(32).encode() + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+            with suppress(FileExistsError):
+                os.link(draft, path)
+        finally:
+            os.unlink(draft)
+    key = path.read_bytes().strip()
+    if len(key) < _SHORTEST_KEY:
+        raise SettingsError(f"{path}: is too short to be a key. Restore it from a backup.")
     return key

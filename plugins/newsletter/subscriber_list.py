@@ -11,13 +11,14 @@ from newsletter import address
 from newsletter.errors import AddressError, ContentError, Finding
 from newsletter.store import Subscriber, Subscription
 
+# The names a column may have, the surest first: Mailchimp's "Address" is a street where there is an "Email Address".
 _COLUMNS = {
-    "email": {"email", "e-mail", "email address", "address"},
-    "status": {"status", "subscription", "state"},
-    "name": {"name", "full name"},
-    "subscribed_at": {"subscribed_at", "created_at"},
-    "confirmed_at": {"confirmed_at", "optin_time"},
-    "source": {"source"},
+    "email": ("email", "e-mail", "email address", "email_address", "address"),
+    "status": ("status", "subscription"),
+    "name": ("name", "full name"),
+    "subscribed_at": ("subscribed_at", "created_at"),
+    "confirmed_at": ("confirmed_at", "optin_time"),
+    "source": ("source",),
 }
 _WORDS = {
     Subscription.CONFIRMED: {"confirmed", "subscribed", "active", "enabled"},
@@ -71,7 +72,10 @@ class SubscriberList:
     def _header(self, header: list[str]) -> dict[str, int]:
         names = [name.strip().lower() for name in header]
         places = {
-            column: names.index(name) for column, known in _COLUMNS.items() for name in names if name in known
+            column: names.index(known)
+            for column, choices in _COLUMNS.items()
+            for known in [next((choice for choice in choices if choice in names), "")]
+            if known
         }
         self._columns = len(names)
         if "email" not in places:

@@ -64,6 +64,7 @@ def local_ses(
 def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float) -> LocalSesConfig:
     from newsletter.local_ses.config import LocalSesConfig
 
+    STATE.mkdir(mode=0o700, exist_ok=True)  # mails and addresses: nobody else's business on this machine
     domain = publication.load(Path(publication.FILE)).sender_domain
     return LocalSesConfig(
         mailbox=mailbox, faults=faults, identities=(domain,), max_send_rate=rate, daily_quota=quota

@@ -214,8 +214,9 @@ def status(month: str, as_json: bool) -> None:
         "submitted": counts.of(*ACCEPTED),
         "failed": counts.of(State.FAILED),
         "skipped": counts.of(State.SKIPPED),
-        "in_doubt": counts.of(State.IN_DOUBT),
-        "pending": counts.of(State.PENDING, State.CLAIMED),
+        # Of a claim that is not answered yet nobody knows either.
+        "in_doubt": counts.of(State.IN_DOUBT, State.CLAIMED),
+        "pending": counts.of(State.PENDING),
     }
     if as_json:
         click.echo(json.dumps({"briefing": month, **numbers}))

@@ -64,6 +64,9 @@ def environment(url: str, queue_url: str, config: LocalSesConfig) -> dict[str, s
     return {
         "AWS_ENDPOINT_URL_SESV2": url,
         "AWS_ENDPOINT_URL_SQS": url,
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",  # or the two above would be
+        "NO_PROXY": "127.0.0.1,localhost,::1",
+        "no_proxy": "127.0.0.1,localhost,::1",
         "AWS_REGION": config.region,
         "AWS_DEFAULT_REGION": config.region,
         "AWS_ACCESS_KEY_ID": "local-ses",

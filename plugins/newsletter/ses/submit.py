@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 # SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
 LARGEST_BATCH = 50
 _SIMULATOR = "success@simulator.amazonses.com"
-_CONNECT_SECONDS, _READ_SECONDS = 5, 60
 _CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 _MEND = {
     "NoCredentialsError": _CREDENTIALS,
@@ -36,6 +35,8 @@ _MEND = {
     "EndpointConnectionError": "Is AWS_ENDPOINT_URL_SESV2 right, and is something answering there?",
 }
 _LONGEST_MESSAGE = 300
+# Not SES's own words but a proxy's: the request may have gone through.
+_TIMEOUTS = {408, 499}
 _THROTTLES = {"TooManyRequestsException", "ThrottlingException", "Throttling", "LimitExceededException"}
 
 
@@ -82,6 +83,10 @@ class Quota:
 class Ses:
     """The operations the sender needs. Region, credentials and endpoint are boto3's own settings."""
 
+    connect_seconds = 5.0
+    # Long: whoever gives up early knows nothing, and fifty recipients are in doubt.
+    read_seconds = 60.0
+
     def __init__(self, configuration_set: str = "", region: str = "") -> None:
         """`configuration_set` is whose events are wanted, `region` AWS's, "" where boto3 is to find it.
 
@@ -93,8 +98,8 @@ class Ses:
 
         config = Config(
             retries={"total_max_attempts": 1, "mode": "standard"},
-            connect_timeout=_CONNECT_SECONDS,
-            read_timeout=_READ_SECONDS,
+            connect_timeout=self.connect_seconds,
+            read_timeout=self.read_seconds,
             user_agent_extra="monthly-briefing",
         )
         try:
@@ -175,15 +180,11 @@ class Ses:
             request["ConfigurationSetName"] = self._configuration_set
         answer = self._call(self._client.send_bulk_email, **request)
         # A broken body with status 200 raises nothing in botocore: it comes out as no results.
-        results = answer.get("BulkEmailEntryResults", [])
-        if len(results) != len(entries):
-            raise Ambiguous(f"SES answered with {len(results)} results for {len(entries)} mails.")
-        return [
-            EntryResult(
-                str(result.get("Status", "")), str(result.get("MessageId", "")), str(result.get("Error", ""))
-            )
-            for result in results
-        ]
+        results = answer.get("BulkEmailEntryResults")
+        if not isinstance(results, list) or len(results) != len(entries):
+            count = len(results) if isinstance(results, list) else "no"
+            raise Ambiguous(f"SES answered with {count} results for {len(entries)} mails.")
+        return [_entry_result(result) for result in results]
 
     def canary(self, sender: str, tags: Mapping[str, str]) -> None:
         """Mail one line to SES's own mailbox simulator (AWS, "Using the mailbox simulator"). Raises SesError."""
@@ -219,20 +220,37 @@ class Ses:
             raise Refused(
                 type(error).__name__, f"{error} {_MEND.get(type(error).__name__, '')}".strip()
             ) from error
-        except boto.BotoCoreError as error:
-            raise Ambiguous(f"{type(error).__name__}: {error}") from error
+        except Exception as error:
+            # A lost answer, or one so odd that botocore itself trips over it: it may have been accepted all the same.
+            raise Ambiguous(f"{type(error).__name__}: {str(error)[:_LONGEST_MESSAGE]}") from error
+        if not isinstance(answer, dict):
+            raise Ambiguous("SES answered with something that is no answer of its own.")
         return answer
 
 
 def _refusal(error: Any) -> SesError:
     """A ClientError in our words: only an error that SES itself put into words says that nothing was accepted."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status in _TIMEOUTS:
+        return Ambiguous(f"HTTP {status}: somebody on the way gave up waiting.")
     code = str(error.response.get("Error", {}).get("Code", ""))
     message = " ".join(str(error.response.get("Error", {}).get("Message", "")).split())[:_LONGEST_MESSAGE]
     # botocore gives an answer without an error name the bare status as its code: not SES's own words.
     if not 400 <= status < 500 or not code or code == str(status):
         return Ambiguous(f"HTTP {status} {code}: {message}".strip())
     return (Throttled if code in _THROTTLES else Refused)(code, message)
+
+
+def _entry_result(result: Any) -> EntryResult:
+    """One entry's answer, if it is of SES's form. Raises Ambiguous."""
+    words = (
+        [result.get(name) or "" for name in ("Status", "MessageId", "Error")]
+        if isinstance(result, dict)
+        else [None]
+    )
+    if not all(isinstance(word, str) for word in words):
+        raise Ambiguous("SES answered with something that is no result of its own.")
+    return EntryResult(*words)
 
 
 def _pairs(mapping: Mapping[str, str]) -> list[dict[str, str]]:

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 
-from newsletter.errors import StoreError
+from newsletter.errors import StoreBusy, StoreError
 from newsletter.models import Package
 from newsletter.states import ANSWERS, Evidence, State, may, proven
 from newsletter.store import (
@@ -40,8 +41,8 @@ _VERSION = 2
 _WAL_IS_SOUND = (3, 51, 3)
 # How long one writer waits for another, in seconds; no transaction here takes a tenth of it.
 _PATIENCE = 30.0
-# A hundred thousand rows a transaction: an import that is cut off loses no more, and holds nobody up longer.
-_IMPORT_STEP = 100_000
+# Rows a transaction: an import that is cut off loses no more, and holds nobody up longer.
+_IMPORT_STEP = 2_000
 # Soft bounces in so many briefings in a row end the mail to an address.
 _SOFT_BOUNCES = 3
 
@@ -58,7 +59,7 @@ class SqliteStore:
             if not make and not self.path.exists():
                 path = ":memory:"
             else:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
             self._db.execute("PRAGMA foreign_keys = ON")
             self._db.execute("PRAGMA secure_delete = ON")
@@ -70,6 +71,8 @@ class SqliteStore:
             raise StoreError(f"{path}: cannot be opened as the database: {error}.") from error
 
     def _prepare(self) -> None:
+        if self._db.execute("PRAGMA user_version").fetchone() == (_VERSION,):
+            return  # nothing to do, so nobody to wait for
         with self._writing():
             (version,) = self._db.execute("PRAGMA user_version").fetchone()
             if version > _VERSION:
@@ -95,7 +98,8 @@ class SqliteStore:
                     self._db.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}. Nothing of this step was kept.") from error
+            kind = StoreBusy if "locked" in str(error) else StoreError
+            raise kind(f"{self.path}: {error}. Nothing of this step was kept.") from error
 
     def close(self) -> None:
         """Let go of the database."""
@@ -104,16 +108,16 @@ class SqliteStore:
     # -- subscribers
 
     def import_subscribers(self, subscribers: Iterable[Subscriber]) -> ImportCounts:
-        """See Store. Commits every hundred thousand rows: running it again goes on where it was cut off."""
+        """See Store. Commits step by step: running it again goes on where it was cut off.
+
+        Each step is read before its transaction begins, so that slow input holds nobody up.
+        """
         added = withdrawn = known = 0
         rows = iter(subscribers)
-        more = True
-        while more:
+        while step := list(islice(rows, _IMPORT_STEP)):
             with self._writing() as db:
-                more = False
-                for count, subscriber in enumerate(rows, start=1):
-                    done = db.execute(_ADD, _row(subscriber)).rowcount
-                    if done:
+                for subscriber in step:
+                    if db.execute(_ADD, _row(subscriber)).rowcount:
                         added += 1
                     elif subscriber.subscription is Subscription.UNSUBSCRIBED:
                         changed = db.execute(_WITHDRAW, (subscriber.address.key,)).rowcount
@@ -121,9 +125,6 @@ class SqliteStore:
                         known += 1 - changed
                     else:
                         known += 1
-                    if count == _IMPORT_STEP:
-                        more = True
-                        break
         return ImportCounts(added, withdrawn, known)
 
     def suppress(self, key: str, reason: str, at: datetime, evidence: str) -> None:
@@ -405,7 +406,7 @@ FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {_REASON} IS NOT
 _NEXT = f"""
 SELECT number, recipient.address, recipient.public_id, {_REASON}
 FROM recipient
-LEFT JOIN subscriber ON subscriber.id = recipient.subscriber
+LEFT JOIN subscriber ON subscriber.id = recipient.subscriber AND subscriber.public_id = recipient.public_id
 LEFT JOIN suppression ON suppression.address_key = recipient.address_key
 WHERE briefing = ? AND state = 'pending' ORDER BY number LIMIT ?
 """  # noqa: S608 - put together from constants
