@@ -300,3 +300,14 @@ class StoreContract:
         submitted(store)
         store.apply([sighting(1)], NOW)
         assert store.blind("2020-10", NOW) == 2
+
+    def test_a_sending_knows_through_which_ses_it_goes_and_can_be_forgotten(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW, "this machine")
+        submitted(store)
+        store.apply([sighting(1)], NOW)
+        assert store.through("2020-10") == "this machine"
+        assert store.discard("2020-10") == 3
+        assert store.frozen("2020-10") is None
+        assert store.through("2020-10") == ""
+        assert store.counts("2020-10").recipients == 0

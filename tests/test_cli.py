@@ -7,6 +7,7 @@ import email.policy
 import json
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
@@ -79,6 +80,36 @@ def test_an_edit_after_the_mailing_mails_nobody_and_is_said(mailed: Project, tmp
     assert done.returncode == 0, done.stderr
     assert "has changed since its mailing began" in done.stdout
     assert "nothing was posted" in done.stdout
+
+
+def test_a_practice_run_is_not_taken_for_the_real_one(mailed: Project, tmp_path: Path) -> None:
+    """The local SES has "submitted" it to everybody; nobody has it. And a real one must not end in the local SES."""
+    other = Project(tmp_path / "real")
+    shutil.copytree(mailed.path, other.path)
+    real = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    done = other.newsletter("send", "2020-10", **real)
+    assert done.returncode == 1
+    assert "newsletter discard 2020-10" in done.stderr
+    with sqlite3.connect(other.path / "var/newsletter.db") as ledger:  # as if one were left
+        ledger.execute("UPDATE recipient SET state = 'pending' WHERE number = 1")
+    done = other.newsletter("send", "2020-10", **real)
+    assert done.returncode == 1
+    assert "newsletter discard 2020-10" in done.stderr
+    with sqlite3.connect(other.path / "var/newsletter.db") as ledger:
+        ledger.execute("UPDATE send SET through = 'email.eu-west-1.amazonaws.com'")
+    done = other.newsletter("local-ses", "--", "newsletter", "send", "2020-10")
+    assert done.returncode == 1
+    assert "STORE_URL=" in done.stderr
+    assert other.newsletter("discard", "2020-10").returncode == 1
+
+
+def test_a_practice_run_can_be_forgotten(mailed: Project, tmp_path: Path) -> None:
+    other = Project(tmp_path / "practice")
+    shutil.copytree(mailed.path, other.path)
+    done = other.newsletter("discard", "2020-10")
+    assert done.returncode == 0, done.stderr
+    assert "117 recipients" in done.stdout
+    assert json.loads(other.newsletter("status", "2020-10", "--json").stdout)["recipients"] == 0
 
 
 def test_a_local_ses_passes_on_how_its_command_ended(built: Project) -> None:

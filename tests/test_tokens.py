@@ -110,6 +110,12 @@ def test_a_link_that_was_cut_off_or_drawn_out_is_none(length: int) -> None:
     assert verify((TOKEN + TOKEN)[:length], LEAVE, [NEW]) is None
 
 
+@pytest.mark.parametrize("length", [0, 1, 15, 17, 32])
+def test_a_signature_over_something_else_than_a_subject_opens_nothing(length: int) -> None:
+    """Our own key may one day sign other things; none of them is a subscriber's number."""
+    assert verify(mint(LEAVE, b"s" * length, [NEW]), LEAVE, [NEW]) is None
+
+
 @given(st.text(max_size=60) | st.text(LETTERS, min_size=48, max_size=48))
 def test_a_made_up_text_is_no_link_and_does_no_harm(text: str) -> None:
     assert text == TOKEN or verify(text, LEAVE, [NEW, OLD]) is None

@@ -121,8 +121,12 @@ class Delivery:
         clock: Callable[[], datetime],
         pause: Callable[[float], None],
         progress: Callable[[int], None] = lambda done: None,
+        through: str = "",
     ) -> None:
-        """`clock` tells the time, `pause` waits seconds, `progress` is told how many recipients are done."""
+        """`clock` tells the time, `pause` waits seconds, `progress` is told how many recipients are done;
+        `through` names the SES that the mail goes through, for the ledger.
+        """
+        self._through = through
         self._store, self._mailer, self._links = store, mailer, links
         self._clock, self._pause, self._progress = clock, pause, progress
         self._calls = self._submitted = 0
@@ -147,7 +151,7 @@ class Delivery:
             )
         template = template_name(package)
         self._mailer.store_template(template, package)
-        self._store.freeze(package, self._clock())
+        self._store.freeze(package, self._clock(), self._through)
         return self._report(briefing, self._submit_all(package, template, quota))
 
     def _submit_all(self, package: Package, template: str, quota: Quota) -> str:

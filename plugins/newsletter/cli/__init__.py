@@ -26,6 +26,7 @@ for command in (
     sending.send,
     sending.status,
     sending.events,
+    sending.discard,
     answers.audit,
     answers.resolve,
     local.local_ses,

@@ -63,12 +63,14 @@ def send(month: str, quiet: float) -> None:
         else:
             _tell_changed(month, frozen)
             if counts.of(*OPEN) == 0:
-                _tell_done(month, counts)
+                _tell_done(month, counts, store.through(month), settings)
                 return
             store.hold_orphans(month, datetime.now(UTC))
             _settle(store, settings, month, quiet)
             waiting = store.counts(month).of(State.PENDING)
         ses = Ses(settings.configuration_set, settings.region)
+        if (before := store.through(month)) and before != ses.place:
+            raise SettingsError(_elsewhere(month, before, ses.place))
         say("mail", f"through {ses.endpoint}")
         with Progress(waiting) as progress:
             delivery = Delivery(
@@ -78,6 +80,7 @@ def send(month: str, quiet: float) -> None:
                 clock=lambda: datetime.now(UTC),
                 pause=time.sleep,
                 progress=progress.advance,
+                through=ses.place,
             )
             report = delivery.run(package)
         in_doubt = report.counts.of(State.IN_DOUBT)
@@ -101,6 +104,35 @@ def send(month: str, quiet: float) -> None:
         )
     if report.stopped or report.counts.of(*OPEN, State.FAILED):
         sys.exit(1)
+
+
+def _elsewhere(month: str, before: str, now: str) -> str:
+    from newsletter.ses.submit import PRACTICE
+
+    what = f"{month} was begun through {before}, and this is {now}: nobody is mailed by both."
+    if before == PRACTICE:
+        return f"{what} If that was practice: newsletter discard {month}, and send again."
+    return f"{what} To practise, use a ledger of its own: STORE_URL=sqlite:///var/practice.db"
+
+
+@click.command()
+@click.argument("month", type=MONTH)
+def discard(month: str) -> None:
+    """Forget a practice run: a briefing that was submitted to the local SES alone."""
+    from newsletter.ses.submit import PRACTICE
+    from newsletter.store import open_store
+
+    store = open_store(Settings.from_env().store_url, make=False)
+    with store.sending(month):
+        if store.frozen(month) is None:
+            say("discard", f"{month} has not been submitted for anybody")
+            return
+        if store.through(month) != PRACTICE:
+            raise SettingsError(
+                f"{month} went through {store.through(month) or 'an SES that is not noted'}: that was no practice, "
+                "and whoever was mailed must stay in the ledger."
+            )
+        say("discard", f"{store.discard(month):,} recipients of the practice run of {month} forgotten")
 
 
 def _aftermath(store: Store, settings: Settings) -> Aftermath | None:
@@ -180,17 +212,29 @@ def _tell_changed(month: str, frozen: Package) -> None:
         )
 
 
-def _tell_done(month: str, counts: Counts) -> None:
+def _tell_done(month: str, counts: Counts, before: str, settings: Settings) -> None:
+    from newsletter.ses.submit import PRACTICE, Ses
     from newsletter.states import ACCEPTED, State
 
+    try:
+        now = Ses(settings.configuration_set, settings.region).place
+    except SettingsError:
+        now = before  # no SES is set up, so none is meant
+    if before and before != now:
+        raise SettingsError(_elsewhere(month, before, now))
     accepted, failed = counts.of(*ACCEPTED), counts.of(State.FAILED)
     if failed:
         say(
             "mail",
             f"{month} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}",
         )
-    else:
-        say("mail", f"everybody has {month} already: submitted for {accepted:,}; nothing was posted")
+        sys.exit(1)
+    say("mail", f"everybody has {month} already: submitted for {accepted:,}; nothing was posted")
+    if before == PRACTICE:
+        say(
+            "",
+            f"That was practice, through the local SES. To mail it through AWS: newsletter discard {month}, then send.",
+        )
 
 
 def _tell_states(month: str, counts: Counts, seconds: float) -> None:

@@ -18,6 +18,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from newsletter.errors import Ambiguous, Refused, SesError, SettingsError, Throttled
 from newsletter.models import Package
@@ -25,6 +26,8 @@ from newsletter.models import Package
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
+# The place of an SES that delivers nothing: what was submitted to it is practice.
+PRACTICE = "this machine"
 # SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
 LARGEST_BATCH = 50
 _SIMULATOR = "success@simulator.amazonses.com"
@@ -117,6 +120,12 @@ class Ses:
     def endpoint(self) -> str:
         """The address the mails go to, for people to see."""
         return str(self._client.meta.endpoint_url)
+
+    @property
+    def place(self) -> str:
+        """Which SES that is, for the ledger: "this machine" for any on a loopback address, else its host."""
+        host = urlsplit(self.endpoint).hostname or ""
+        return PRACTICE if host in {"localhost", "127.0.0.1", "::1"} else host
 
     def quota(self) -> Quota:
         """Ask GetAccount. Raises SesError."""

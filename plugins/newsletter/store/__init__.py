@@ -143,14 +143,22 @@ class Store(Protocol):
         """How many subscribers there are of each kind."""
         ...
 
-    def freeze(self, package: Package, at: datetime) -> bool:
-        """Fix what is mailed and to whom: the package, every confirmed and unsuppressed subscriber as a
+    def freeze(self, package: Package, at: datetime, through: str = "") -> bool:
+        """Fix what is mailed, to whom and through which SES: the package, every confirmed and unsuppressed subscriber as a
         pending recipient, every other one as an exclusion with its reason. False if that was done before.
         """
         ...
 
     def frozen(self, briefing: str) -> Package | None:
         """The package that was frozen for this briefing, or None."""
+        ...
+
+    def through(self, briefing: str) -> str:
+        """Through which SES this briefing was frozen to go; "" if it was not, or nobody said."""
+        ...
+
+    def discard(self, briefing: str) -> int:
+        """Forget a briefing's sending, recipients and all, as if it had never begun; how many recipients."""
         ...
 
     def hold_orphans(self, briefing: str, at: datetime) -> int:

@@ -1,5 +1,6 @@
 -- From the schema's version 1 to 2: the evidence of SES's events, and the calls it is about.
 
+ALTER TABLE send ADD COLUMN through TEXT NOT NULL DEFAULT '';
 ALTER TABLE recipient ADD COLUMN message_id TEXT NOT NULL DEFAULT '';
 UPDATE recipient SET message_id = evidence, evidence = 'accepted by SES' WHERE state = 'submitted';
 

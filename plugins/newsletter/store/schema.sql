@@ -26,7 +26,8 @@ CREATE TABLE send (
     briefing     TEXT PRIMARY KEY,
     content_hash TEXT NOT NULL,
     package      TEXT NOT NULL, -- JSON
-    frozen_at    TEXT NOT NULL
+    frozen_at    TEXT NOT NULL,
+    through      TEXT NOT NULL DEFAULT '' -- which SES: a practice run on this machine is not the real one
 ) STRICT, WITHOUT ROWID;
 
 -- To whom. Neither a subscriber nor an address can stand twice in one briefing.

@@ -141,15 +141,15 @@ class SqliteStore:
 
     # -- a send
 
-    def freeze(self, package: Package, at: datetime) -> bool:
+    def freeze(self, package: Package, at: datetime, through: str = "") -> bool:
         """See Store."""
         with self._writing() as db:
             if self.frozen(package.month):
                 return False
             document = json.dumps(asdict(package), ensure_ascii=False, sort_keys=True)
             db.execute(
-                "INSERT INTO send VALUES (?, ?, ?, ?)",
-                (package.month, package.content_hash, document, _iso(at)),
+                "INSERT INTO send VALUES (?, ?, ?, ?, ?)",
+                (package.month, package.content_hash, document, _iso(at), through),
             )
             db.execute(_FREEZE, {"briefing": package.month, "at": _iso(at)})
             db.execute(_EXCLUDE, {"briefing": package.month})
@@ -166,6 +166,21 @@ class SqliteStore:
         document["placeholders"] = tuple(document["placeholders"])
         document["items"] = tuple(document["items"])
         return Package(**document)
+
+    def through(self, briefing: str) -> str:
+        """See Store."""
+        row = self._db.execute("SELECT through FROM send WHERE briefing = ?", (briefing,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def discard(self, briefing: str) -> int:
+        """See Store."""
+        with self._writing() as db:
+            db.execute("DELETE FROM evidence WHERE briefing = ?", (briefing,))
+            count = db.execute("DELETE FROM recipient WHERE briefing = ?", (briefing,)).rowcount
+            db.execute("DELETE FROM exclusion WHERE briefing = ?", (briefing,))
+            db.execute("DELETE FROM attempt WHERE briefing = ?", (briefing,))
+            db.execute("DELETE FROM send WHERE briefing = ?", (briefing,))
+        return count
 
     def hold_orphans(self, briefing: str, at: datetime) -> int:
         """See Store."""
