@@ -20,7 +20,7 @@ _err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wra
 
 def say(label: str, text: str, seconds: float | None = None) -> None:
     """One line on standard output: what, the words, and how many seconds it took."""
-    line = Text(f"{label:<{_LABEL}}", style="bold") + Text(_visible(text), style="not bold")
+    line = Text(f"{_visible(label):<{_LABEL}}", style="bold") + Text(_visible(text), style="not bold")
     if seconds is not None:
         line += Text(f"  {seconds:.1f} s", style="dim not bold")
     _out.print(line)
@@ -38,12 +38,17 @@ def say_error(text: str) -> None:
 def table(title: str, rows: Sequence[tuple[str, int]]) -> None:
     """Numbers that are compared."""
     grid = Table(
-        title=title, show_header=False, box=None, title_justify="left", title_style="bold", pad_edge=False
+        title=_visible(title),
+        show_header=False,
+        box=None,
+        title_justify="left",
+        title_style="bold",
+        pad_edge=False,
     )
     grid.add_column(min_width=_LABEL)
     grid.add_column(justify="right")
     for name, count in rows:
-        grid.add_row(Text(name), f"{count:,}")
+        grid.add_row(Text(_visible(name)), f"{count:,}")
     _out.print(grid)
 
 
@@ -78,4 +83,7 @@ class Progress:
 
 def _visible(text: str) -> str:
     """Without the control characters by which a file's content could write over the terminal."""
-    return "".join(character if character.isprintable() else f"\\x{ord(character):02x}" for character in text)
+    return "".join(
+        character if character.isprintable() or character == "\u00a0" else f"\\x{ord(character):02x}"
+        for character in text
+    )

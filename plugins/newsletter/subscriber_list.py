@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from unicodedata import category
 
 from newsletter import address
 from newsletter.errors import AddressError, ContentError, Finding
@@ -102,7 +103,7 @@ class SubscriberList:
             self._refuse(line, "status", f'"{word}" is no status. Write confirmed, pending or unsubscribed.')
             return None
         for column, value in cells.items():
-            if len(value) > _LONGEST_FIELD or any(ord(character) < 32 for character in value):
+            if len(value) > _LONGEST_FIELD or any(category(character) == "Cc" for character in value):
                 self._refuse(line, column, "is too long or has control characters.")
                 return None
         return Subscriber(
