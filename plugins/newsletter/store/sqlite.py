@@ -35,6 +35,7 @@ from newsletter.store import (
     Subscriber,
     Subscription,
     Trace,
+    queries,
 )
 
 _VERSION = 2
@@ -117,10 +118,10 @@ class SqliteStore:
         while step := list(islice(rows, _IMPORT_STEP)):
             with self._writing() as db:
                 for subscriber in step:
-                    if db.execute(_ADD, _row(subscriber)).rowcount:
+                    if db.execute(queries.ADD, _row(subscriber)).rowcount:
                         added += 1
                     elif subscriber.subscription is Subscription.UNSUBSCRIBED:
-                        changed = db.execute(_WITHDRAW, (subscriber.address.key,)).rowcount
+                        changed = db.execute(queries.WITHDRAW, (subscriber.address.key,)).rowcount
                         withdrawn += changed
                         known += 1 - changed
                     else:
@@ -151,8 +152,8 @@ class SqliteStore:
                 "INSERT INTO send VALUES (?, ?, ?, ?, ?)",
                 (package.month, package.content_hash, document, _iso(at), through),
             )
-            db.execute(_FREEZE, {"briefing": package.month, "at": _iso(at)})
-            db.execute(_EXCLUDE, {"briefing": package.month})
+            db.execute(queries.FREEZE, {"briefing": package.month, "at": _iso(at)})
+            db.execute(queries.EXCLUDE, {"briefing": package.month})
         return True
 
     def frozen(self, briefing: str) -> Package | None:
@@ -185,25 +186,27 @@ class SqliteStore:
     def hold_orphans(self, briefing: str, at: datetime) -> int:
         """See Store."""
         with self._writing() as db:
-            return db.execute(_HOLD, (_iso(at), briefing)).rowcount
+            return db.execute(queries.HOLD, (_iso(at), briefing)).rowcount
 
     def claim(self, briefing: str, limit: int, attempt: str, at: datetime) -> Claim | None:
         """See Store."""
         taken: list[Recipient] = []
         with self._writing() as db:
             while not taken:
-                rows = db.execute(_NEXT, (briefing, limit)).fetchall()
+                rows = db.execute(queries.NEXT, (briefing, limit)).fetchall()
                 if not rows:
                     return None
                 for number, address, public_id, reason in rows:
                     if reason:
-                        db.execute(_SKIP, (reason, _iso(at), briefing, number))
+                        db.execute(queries.SKIP, (reason, _iso(at), briefing, number))
                     else:
                         taken.append(Recipient(number, address, public_id))
             db.execute(
                 "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)", (attempt, briefing, _iso(at))
             )
-            db.executemany(_CLAIM, [(attempt, _iso(at), briefing, recipient.number) for recipient in taken])
+            db.executemany(
+                queries.CLAIM, [(attempt, _iso(at), briefing, recipient.number) for recipient in taken]
+            )
         return Claim(briefing, attempt, tuple(taken))
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
@@ -214,10 +217,13 @@ class SqliteStore:
                 if outcome.state not in ANSWERS:
                     raise self._no_step(claim, outcome)
                 row = (outcome.state, outcome.message_id, outcome.evidence, moment)
-                if db.execute(_RECORD, (*row, claim.briefing, outcome.number, claim.attempt)).rowcount == 0:
+                if (
+                    db.execute(queries.RECORD, (*row, claim.briefing, outcome.number, claim.attempt)).rowcount
+                    == 0
+                ):
                     # SES's events can be quicker than its answer: then the state is theirs and stays.
                     known = db.execute(
-                        _PROVEN, (outcome.message_id, claim.briefing, outcome.number, claim.attempt)
+                        queries.PROVEN, (outcome.message_id, claim.briefing, outcome.number, claim.attempt)
                     )
                     if known.rowcount == 0:
                         raise self._no_step(claim, outcome)
@@ -266,7 +272,7 @@ class SqliteStore:
                             f"{self.path}: {sighting.kind} cannot make {state} of {briefing} {after}."
                         )
                     words = f"{sighting.kind.replace('_', ' ')}: {sighting.detail}".rstrip(": ")
-                    db.execute(_SHOW, (after, sighting.message_id, words, _iso(at), briefing, number))
+                    db.execute(queries.SHOW, (after, sighting.message_id, words, _iso(at), briefing, number))
                 if reason := _suppresses(db, sighting.kind, subscriber):
                     db.execute(
                         "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",
@@ -291,14 +297,14 @@ class SqliteStore:
 
     def doubts(self, briefing: str) -> list[Doubt]:
         """See Store."""
-        rows = self._db.execute(_DOUBTS, (briefing,))
+        rows = self._db.execute(queries.DOUBTS, (briefing,))
         return [
             Doubt(attempt, datetime.fromisoformat(made), held, seen) for attempt, made, held, seen in rows
         ]
 
     def blind(self, briefing: str, since: datetime) -> int:
         """See Store."""
-        (count,) = self._db.execute(_BLIND, (briefing, _iso(since))).fetchone()
+        (count,) = self._db.execute(queries.BLIND, (briefing, _iso(since))).fetchone()
         return int(count)
 
     def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
@@ -306,13 +312,13 @@ class SqliteStore:
         if not may(State.IN_DOUBT, state):
             raise StoreError(f"{briefing}: nobody in doubt can become {state}.")
         with self._writing() as db:
-            return db.execute(_RELEASE, (state, evidence, _iso(at), briefing, attempt)).rowcount
+            return db.execute(queries.RELEASE, (state, evidence, _iso(at), briefing, attempt)).rowcount
 
     def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:
         """See Store."""
         one = {"briefing": briefing, "key": address_key}
         for number, address, state, words, message_id, changed, frozen in self._db.execute(
-            _TRACE, one
+            queries.TRACE, one
         ).fetchall():
             seen = self._db.execute(
                 "SELECT at, kind, trim(message_id || ' ' || detail) FROM evidence "
@@ -325,7 +331,7 @@ class SqliteStore:
             )
             history = [(frozen, "frozen", ""), *sorted([*own, *seen])]
             yield Trace(address, str(state), tuple(history))
-        for address, reason, frozen in self._db.execute(_TRACE_EXCLUDED, one).fetchall():
+        for address, reason, frozen in self._db.execute(queries.TRACE_EXCLUDED, one).fetchall():
             yield Trace(address, "excluded", ((frozen, "excluded", reason),))
 
     def counts(self, briefing: str) -> Counts:
@@ -361,8 +367,8 @@ class SqliteStore:
 def _whose(sighting: Sighting) -> tuple[str, tuple[object, ...]]:
     """The query for the recipient a sighting is about: by our tags, or by SES's message id where it has none."""
     if sighting.briefing and sighting.number is not None:
-        return f"{_WHOSE} briefing = ? AND number = ?", (sighting.briefing, sighting.number)
-    return f"{_WHOSE} message_id = ? AND message_id != ''", (sighting.message_id,)
+        return f"{queries.WHOSE} briefing = ? AND number = ?", (sighting.briefing, sighting.number)
+    return f"{queries.WHOSE} message_id = ? AND message_id != ''", (sighting.message_id,)
 
 
 def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
@@ -372,7 +378,7 @@ def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
     if kind is Evidence.COMPLAINT:
         return "complaint"
     if kind is Evidence.SOFT_BOUNCE:
-        (soft,) = db.execute(_SOFT, (subscriber,)).fetchone()
+        (soft,) = db.execute(queries.SOFT, (subscriber,)).fetchone()
         return "soft_bounces" if soft >= _SOFT_BOUNCES else ""
     return ""
 
@@ -392,98 +398,3 @@ def _row(subscriber: Subscriber) -> tuple[object, ...]:
 
 def _iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-_ADD = """
-INSERT INTO subscriber (public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address_key) DO NOTHING
-"""
-_WITHDRAW = """
-UPDATE subscriber SET subscription = 'unsubscribed' WHERE address_key = ? AND subscription != 'unsubscribed'
-"""
-# Why a subscriber must not be mailed, or NULL. Every way to a mail goes through this one expression.
-_REASON = """
-CASE WHEN suppression.address_key IS NOT NULL THEN 'suppressed: ' || suppression.reason
-     WHEN subscriber.id IS NULL THEN 'erased'
-     WHEN subscriber.subscription != 'confirmed' THEN subscriber.subscription END
-"""
-_FREEZE = f"""
-INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
-SELECT :briefing, row_number() OVER (ORDER BY subscriber.id), subscriber.id, public_id, address,
-       subscriber.address_key, :at
-FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {_REASON} IS NULL
-"""  # noqa: S608 - put together from constants
-_EXCLUDE = f"""
-INSERT INTO exclusion (briefing, subscriber, reason)
-SELECT :briefing, subscriber.id, {_REASON}
-FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {_REASON} IS NOT NULL
-"""  # noqa: S608 - put together from constants
-_NEXT = f"""
-SELECT number, recipient.address, recipient.public_id, {_REASON}
-FROM recipient
-LEFT JOIN subscriber ON subscriber.id = recipient.subscriber AND subscriber.public_id = recipient.public_id
-LEFT JOIN suppression ON suppression.address_key = recipient.address_key
-WHERE briefing = ? AND state = 'pending' ORDER BY number LIMIT ?
-"""  # noqa: S608 - put together from constants
-_CLAIM = """
-UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
-WHERE briefing = ? AND number = ? AND state = 'pending'
-"""
-_RECORD = """
-UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?
-WHERE briefing = ? AND number = ? AND attempt = ? AND state = 'claimed'
-"""
-_PROVEN = """
-UPDATE recipient SET message_id = iif(message_id = '', ?, message_id)
-WHERE briefing = ? AND number = ? AND attempt = ?
-  AND state IN ('submitted', 'delivered', 'bounced', 'complained', 'failed')
-"""
-_SHOW = """
-UPDATE recipient SET state = ?, message_id = iif(message_id = '', ?, message_id), evidence = ?, changed_at = ?
-WHERE briefing = ? AND number = ?
-"""
-_WHOSE = "SELECT briefing, number, state, subscriber, address_key FROM recipient WHERE "
-_DOUBTS = """
-SELECT recipient.attempt, attempt.made_at, count(*),
-       (SELECT count(DISTINCT number) FROM evidence WHERE evidence.attempt = recipient.attempt)
-FROM recipient JOIN attempt ON attempt.id = recipient.attempt
-WHERE recipient.briefing = ? AND state = 'in_doubt' GROUP BY recipient.attempt ORDER BY attempt.made_at
-"""
-_BLIND = """
-SELECT count(*) FROM recipient JOIN attempt ON attempt.id = recipient.attempt
-WHERE recipient.briefing = ? AND attempt.made_at >= ? AND state = 'submitted'
-  AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = recipient.briefing
-                  AND evidence.number = recipient.number)
-"""
-_RELEASE = """
-UPDATE recipient SET state = ?, evidence = ?, changed_at = ?
-WHERE briefing = ? AND attempt = ? AND state = 'in_doubt'
-"""
-_TRACE = """
-SELECT number, address, state, evidence, message_id, changed_at, frozen_at
-FROM recipient JOIN send USING (briefing)
-WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY number
-"""
-_TRACE_EXCLUDED = """
-SELECT coalesce(address, '(erased)'), reason, frozen_at
-FROM exclusion JOIN send USING (briefing) LEFT JOIN subscriber ON subscriber.id = exclusion.subscriber
-WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY subscriber
-"""
-# In how many of the last three briefings that were tried did this subscriber's mail come back softly, and nothing
-# better come of it?
-_SOFT = """
-SELECT count(*) FROM (
-    SELECT briefing, number, state FROM recipient WHERE subscriber = ? AND attempt IS NOT NULL
-    ORDER BY briefing DESC LIMIT 3
-) AS tried
-WHERE tried.state = 'bounced' AND EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = tried.briefing
-    AND evidence.number = tried.number AND kind = 'soft_bounce')
-"""
-_SKIP = """
-UPDATE recipient SET state = 'skipped', evidence = ?, changed_at = ?
-WHERE briefing = ? AND number = ? AND state = 'pending'
-"""
-_HOLD = """
-UPDATE recipient SET state = 'in_doubt', evidence = 'the sender ended before SES answered', changed_at = ?
-WHERE briefing = ? AND state = 'claimed'
-"""
