@@ -182,6 +182,23 @@ def test_many_mails_do_not_hang_the_list(tmp_path: Path) -> None:
     assert listing.mails[0].subject == "Hallöchen"
 
 
+@pytest.mark.parametrize("charset", ["idna", "undefined", "a\\0b", "utf-7", "nothing", '"'])
+def test_no_charset_can_break_the_reader(tmp_path: Path, charset: str) -> None:
+    head = f"Subject: x\nContent-Type: text/html; charset={charset}\n\n".encode()
+    (tmp_path / "a.eml").write_bytes(head + b"<p>+2AA- \xff</p>" * 3)
+    letter = LetterBox(tmp_path).letter("a.eml")
+    assert letter
+    assert (letter.html or "").encode("utf-8")
+
+
+def test_a_mail_nested_three_thousandfold_is_shown_as_what_it_is(tmp_path: Path) -> None:
+    head = "".join(f"Content-Type: multipart/mixed; boundary=b{n}\n\n--b{n}\n" for n in range(3_000))
+    (tmp_path / "a.eml").write_bytes(f"Subject: deep\n{head}".encode())
+    letter = LetterBox(tmp_path).letter("a.eml")
+    assert letter
+    assert letter.raw.startswith(b"Subject: deep")
+
+
 @given(
     st.binary(max_size=400)
     | st.text(max_size=200).map(lambda t: f"Subject: {t}\nContent-Type: {t}\n\n".encode("utf-8", "replace"))

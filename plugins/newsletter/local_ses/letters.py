@@ -87,6 +87,13 @@ class LetterBox:
         raw = self.raw(name)
         if raw is None:
             return None
+        try:
+            return self._read(name, raw)
+        except RecursionError:  # parts in parts in parts: made by nobody who wanted to be read
+            return Letter(_summarise(name, raw[:_HEAD]), (), "This mail is nested too deeply.", None, (), raw)
+
+    @staticmethod
+    def _read(name: str, raw: bytes) -> Letter:
         parsed = BytesParser(policy=compat32).parsebytes(raw)
         text = html = None
         attachments: list[tuple[str, int]] = []
@@ -177,6 +184,9 @@ def _payload(part: Message) -> bytes:
 
 def _text(part: Message) -> str:
     try:
-        return _payload(part).decode(part.get_content_charset() or "utf-8", "replace")
-    except LookupError:
-        return _payload(part).decode("utf-8", "replace")
+        text = _payload(part).decode(part.get_content_charset() or "utf-8", "replace")
+    except (LookupError, ValueError):  # no charset, or one that is none ("idna", "undefined")
+        text = _payload(part).decode("utf-8", "replace")
+    return text.encode("utf-8", "replace").decode(
+        "utf-8"
+    )  # without halves of characters, which no page can hold
