@@ -300,6 +300,25 @@ def test_expired_credentials_stop_the_run_and_the_next_one_mails_the_rest(post: 
     assert set(post.accepted().values()) == {1}
 
 
+@pytest.mark.parametrize("operation", ["GetAccount", "GetEmailTemplate"])
+def test_a_stand_in_that_has_only_what_mails_will_do(post: Post, operation: str) -> None:
+    fill(post.store, 28)
+    unknown = {"action": "error", "status": 404, "code": "UnknownOperationException"}
+    post.faults(
+        {"operation": operation, **unknown},
+        {"operation": "SendBulkEmail", "call": 1, "action": "throttle"},
+        {
+            "operation": "SendBulkEmail",
+            "call": 2,
+            "action": "error",
+            "status": 403,
+            "code": "ExpiredTokenException",
+        },
+    )
+    assert "ExpiredTokenException" in post.deliver().stopped
+    assert post.deliver().counts.states == {State.SUBMITTED: 28}
+
+
 def test_an_ses_that_is_not_there_leaves_everything_as_it_was(
     post: Post, monkeypatch: pytest.MonkeyPatch
 ) -> None:

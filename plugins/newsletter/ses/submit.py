@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # The place of an SES that delivers nothing: what was submitted to it is practice.
 PRACTICE = "this machine"
+# Recipients per second where an endpoint does not say: what a new account commonly has.
+_MODEST_RATE = 14.0
 # SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
 LARGEST_BATCH = 50
 _SIMULATOR = "success@simulator.amazonses.com"
@@ -128,8 +130,16 @@ class Ses:
         return PRACTICE if host in {"localhost", "127.0.0.1", "::1"} else host
 
     def quota(self) -> Quota:
-        """Ask GetAccount. Raises SesError."""
-        answer = self._call(self._client.get_account)
+        """Ask GetAccount. Raises SesError.
+
+        An endpoint that stands in for SES and does not know the operation is taken to be as slow as a new account.
+        """
+        try:
+            answer = self._call(self._client.get_account)
+        except SesError as error:
+            if not _is_unknown(error):
+                raise
+            answer = {"SendQuota": {"MaxSendRate": _MODEST_RATE, "Max24HourSend": -1}}
         quota = answer.get("SendQuota", {})
         return Quota(
             per_second=float(quota.get("MaxSendRate", 1.0)),
@@ -147,12 +157,23 @@ class Ses:
         except Refused as refusal:
             if refusal.code != "AlreadyExistsException":
                 raise
-            stored = self._call(self._client.get_email_template, TemplateName=name)["TemplateContent"]
-            if stored != content:
+            if not self._is_stored(name, content):
                 raise SesError(
                     f"The template {name} is in SES with other content than this briefing's. "
                     "Delete it there if nothing is being sent with it."
                 ) from None
+
+    def _is_stored(self, name: str, content: Mapping[str, str]) -> bool:
+        """Whether the template of that name has this content. Where that cannot be asked, its name says it: it is
+        made of the content's hash.
+        """
+        try:
+            stored = self._call(self._client.get_email_template, TemplateName=name).get("TemplateContent", {})
+        except SesError as error:
+            if not _is_unknown(error):
+                raise
+            return True
+        return all(_lines(stored.get(part, "")) == _lines(text) for part, text in content.items())
 
     def submit(
         self, template: str, package: Package, entries: Sequence[Entry], tags: Mapping[str, str]
@@ -248,6 +269,17 @@ def _refusal(error: Any) -> SesError:
     if not 400 <= status < 500 or not code or code == str(status):
         return Ambiguous(f"HTTP {status} {code}: {message}".strip())
     return (Throttled if code in _THROTTLES else Refused)(code, message)
+
+
+def _is_unknown(error: SesError) -> bool:
+    """Whether an endpoint said that it has no such operation; AWS has them all."""
+    return (isinstance(error, Refused) and error.code == "UnknownOperationException") or "HTTP 404" in str(
+        error
+    )
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines()  # how lines end is not content
 
 
 def _entry_result(result: Any) -> EntryResult:
