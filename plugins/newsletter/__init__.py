@@ -1,12 +1,13 @@
 """The way from Markdown to the inbox, once and only once.
 
-    content/*.md ──frontmatter, markdown──► Article + Analysis ──► output/ (site), feed.xml
-                                                │
-                                            briefing ──message, mjml_lint──► build/briefings/YYYY-MM/
+    content/*.md ──reader: frontmatter, markdown, analysis──► proof ──press──► output/ (site), feed.xml
+                                                                │
+                                                            briefing ──message──► build/briefings/YYYY-MM/
                                                                                   │  (the seam: a folder)
-    subscribers.csv ──address──► store ──recipients──► frozen list ──delivery──► ses ──► inboxes
-                                                                                  │
-                                                  local_ses (the same HTTP) ──► var/mailbox/*.eml
+    subscribers.csv ──subscriber_list, address──► store ──frozen recipients──► delivery ──► ses ──► inboxes
+                                                   ▲                                        │
+                                                   └── aftermath, settle ◄── SES's events ◄─┤
+                                              local_ses (the same HTTP) ──► var/mailbox/*.eml
 
 A module with a `register()` is a Pelican plugin; the others are not. This file imports nothing:
 whatever it imported, every command would pay for.

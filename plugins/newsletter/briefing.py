@@ -85,7 +85,7 @@ def item(article: Any, site_url: str) -> Item:
     )
 
 
-class BriefingGenerator(Generator):  # type: ignore[misc]
+class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no types
     """Reads the months' letters, chooses their analyses, writes page and package."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

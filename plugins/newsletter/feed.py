@@ -126,7 +126,7 @@ def _xml(text: str) -> str:
     return _NOT_XML.sub("", text)
 
 
-class FeedWriter(Generator):  # type: ignore[misc]
+class FeedWriter(Generator):  # type: ignore[misc]  # pelican has no types
     """Writes the feed beside the pages."""
 
     def generate_output(self, writer: Any) -> None:

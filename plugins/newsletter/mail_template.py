@@ -153,7 +153,7 @@ def _looks(path: Path) -> dict[str, dict[str, Markup]]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         names = {**tables["colour"], **tables["face"]}
         return {
-            table: {key: Markup(string.Template(value).substitute(names)) for key, value in rows.items()}  # noqa: S704
+            table: {key: Markup(string.Template(value).substitute(names)) for key, value in rows.items()}  # noqa: S704 - the theme's own style.toml
             for table, rows in tables.items()
         }
     except FileNotFoundError:

@@ -17,6 +17,7 @@ class WireProtocol(H11Protocol):
     """uvicorn's HTTP/1.1 that hands its transport to the application."""
 
     # uvicorn narrows the type of asyncio's own method in the same way, with the same ignore.
+    # asyncio declares BaseTransport; for a stream server it is always this one, and uvicorn says so too.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wrap the application of this one connection, so that each request's scope has the transport."""
         super().connection_made(transport)

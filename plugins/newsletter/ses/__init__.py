@@ -1,1 +1,1 @@
-"""The only door to Amazon SES: `submit` on the way out, `events` (issue by issue) on the way back."""
+"""The only door to Amazon SES: `submit` on the way out, `queue` and `events` on the way back."""
