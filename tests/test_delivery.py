@@ -164,7 +164,7 @@ def test_calls_that_go_unanswered_in_a_row_end_the_run_before_everyone_is_in_dou
 def test_an_answer_is_written_down_even_if_the_database_is_held_meanwhile(post: Post, tmp_path: Path) -> None:
     fill(post.store, 50)
     other = sqlite3.connect(tmp_path / "newsletter.db", isolation_level=None)
-    post.store._db.execute("PRAGMA busy_timeout = 50")  # type: ignore[attr-defined]
+    post.store.db.execute("PRAGMA busy_timeout = 50")  # type: ignore[attr-defined]
 
     class Held(Ses):
         def submit(self, *arguments: Any, **more: Any) -> list[EntryResult]:

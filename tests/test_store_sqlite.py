@@ -36,7 +36,7 @@ class TestSqliteStore(StoreContract):
 def test_every_write_is_on_the_disk_before_it_is_answered(path: Path, store: Store) -> None:
     """FULL in WAL, EXTRA in the rollback journal; WAL only where its reset bug is mended."""
     fill(store, 1)
-    database = store._db  # type: ignore[attr-defined]
+    database = store.db  # type: ignore[attr-defined]
     (journal,) = database.execute("PRAGMA journal_mode").fetchone()
     (synchronous,) = database.execute("PRAGMA synchronous").fetchone()
     if sqlite3.sqlite_version_info < (3, 51, 3):
@@ -48,7 +48,7 @@ def test_every_write_is_on_the_disk_before_it_is_answered(path: Path, store: Sto
 def test_every_transaction_that_writes_begins_as_a_writer(path: Path, store: Store) -> None:
     """One that begins as a reader fails at once, timeout or not, when another has written meanwhile."""
     begun: list[str] = []
-    store._db.set_trace_callback(begun.append)  # type: ignore[attr-defined]
+    store.db.set_trace_callback(begun.append)  # type: ignore[attr-defined]
     fill(store, 2)
     store.freeze(PACKAGE, NOW)
     claim(store)
@@ -109,11 +109,11 @@ def test_a_full_disk_keeps_nothing_of_the_step_and_is_told_in_words(path: Path, 
     """A claim that is not on the disk must not be mailed: it raises before there is a claim to mail."""
     fill(store, 3)
     store.freeze(PACKAGE, NOW)
-    (pages,) = store._db.execute("PRAGMA page_count").fetchone()  # type: ignore[attr-defined]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[attr-defined]
+    (pages,) = store.db.execute("PRAGMA page_count").fetchone()  # type: ignore[attr-defined]
+    store.db.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[attr-defined]
     with pytest.raises(StoreError, match="full"):
         fill(store, 5_000)
-    store._db.execute("PRAGMA max_page_count = 1000000")  # type: ignore[attr-defined]
+    store.db.execute("PRAGMA max_page_count = 1000000")  # type: ignore[attr-defined]
     assert len(claim(store).recipients) == 3
 
 

@@ -261,7 +261,7 @@ def test_an_address_that_is_erased_is_no_longer_in_the_file(
     store = open_store(f"sqlite:///{path}")
     fill(store, 200)
     assert b"reader0123" in path.read_bytes()
-    database = store._db if overwritten else sqlite3.connect(path)  # type: ignore[attr-defined]
+    database = store.db if overwritten else sqlite3.connect(path)  # type: ignore[attr-defined]
     with database:
         database.execute("DELETE FROM subscriber WHERE address_key = 'reader0123@example.org'")
         database.execute("DELETE FROM subscriber WHERE id > 150")

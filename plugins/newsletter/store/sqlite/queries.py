@@ -13,32 +13,40 @@ UPDATE subscriber SET subscription = 'unsubscribed' WHERE address_key = ? AND su
 REASON = """
 CASE WHEN suppression.address_key IS NOT NULL THEN 'suppressed: ' || suppression.reason
      WHEN subscriber.id IS NULL THEN 'erased'
-     WHEN subscriber.subscription != 'confirmed' THEN subscriber.subscription END
+     WHEN subscriber.subscription != 'confirmed' THEN subscriber.subscription
+     WHEN subscriber.paused_until > :at THEN 'paused' END
+"""
+# An erratum goes to those who have the wrong version, and to nobody else: a briefing to everybody.
+AUDIENCE = """
+(:corrects = '' OR EXISTS (SELECT 1 FROM recipient AS had WHERE had.briefing = :corrects
+    AND had.subscriber = subscriber.id AND had.state IN ('submitted', 'delivered', 'bounced', 'complained')))
 """
 FREEZE = f"""
 INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
-SELECT :briefing, row_number() OVER (ORDER BY subscriber.id), subscriber.id, public_id, address,
-       subscriber.address_key, :at
-FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {REASON} IS NULL
+SELECT :briefing, subscriber.id, subscriber.id, public_id, address, subscriber.address_key, :at
+FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {REASON} IS NULL AND {AUDIENCE}
+ORDER BY subscriber.id
 """  # noqa: S608 - put together from constants
 EXCLUDE = f"""
 INSERT INTO exclusion (briefing, subscriber, reason)
 SELECT :briefing, subscriber.id, {REASON}
-FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {REASON} IS NOT NULL
+FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {REASON} IS NOT NULL AND {AUDIENCE}
 """  # noqa: S608 - put together from constants
 NEXT = f"""
-SELECT number, recipient.address, recipient.public_id, {REASON}
+SELECT number, recipient.address, recipient.public_id, tries, {REASON}
 FROM recipient
 LEFT JOIN subscriber ON subscriber.id = recipient.subscriber AND subscriber.public_id = recipient.public_id
 LEFT JOIN suppression ON suppression.address_key = recipient.address_key
-WHERE briefing = ? AND state = 'pending' ORDER BY number LIMIT ?
+WHERE briefing = :briefing AND state = 'pending'
+  AND (:first = '' OR recipient.address_key IN (SELECT value FROM json_each(:first)))
+ORDER BY number LIMIT :limit
 """  # noqa: S608 - put together from constants
 CLAIM = """
 UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
 WHERE briefing = ? AND number = ? AND state = 'pending'
 """
 RECORD = """
-UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?
+UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?, tries = tries + ?
 WHERE briefing = ? AND number = ? AND attempt = ? AND state = 'claimed'
 """
 PROVEN = """

@@ -2,7 +2,7 @@
 -- Moments are ISO 8601 texts in UTC. A state is one text column, and states.py has the table of its steps.
 
 CREATE TABLE subscriber (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again, so a ledger can name by it
     public_id     BLOB NOT NULL UNIQUE CHECK (length(public_id) = 16), -- random; what tokens carry
     address       TEXT NOT NULL,                                      -- as typed; what mail is sent to
     address_key   TEXT NOT NULL UNIQUE,                               -- one person, one row
@@ -10,7 +10,8 @@ CREATE TABLE subscriber (
     name          TEXT NOT NULL DEFAULT '',
     subscribed_at TEXT NOT NULL DEFAULT '',
     confirmed_at  TEXT NOT NULL DEFAULT '',
-    source        TEXT NOT NULL DEFAULT ''
+    source        TEXT NOT NULL DEFAULT '',
+    paused_until  TEXT NOT NULL DEFAULT ''  -- no briefing before that moment
 ) STRICT;
 
 -- Addresses never to be mailed again: kept even when the subscriber is erased, so by key alone.
@@ -27,7 +28,9 @@ CREATE TABLE send (
     content_hash TEXT NOT NULL,
     package      TEXT NOT NULL, -- JSON
     frozen_at    TEXT NOT NULL,
-    through      TEXT NOT NULL DEFAULT '' -- which SES: a practice run on this machine is not the real one
+    through      TEXT NOT NULL DEFAULT '', -- which SES: a practice run on this machine is not the real one
+    corrects     TEXT NOT NULL DEFAULT '', -- the briefing whose recipients this erratum goes to
+    sound_at     TEXT NOT NULL DEFAULT ''  -- when the events of the first slice were found sound
 ) STRICT, WITHOUT ROWID;
 
 -- To whom. Neither a subscriber nor an address can stand twice in one briefing.
@@ -43,6 +46,7 @@ CREATE TABLE recipient (
     attempt     TEXT,                       -- the call it was last claimed for
     message_id  TEXT NOT NULL DEFAULT '',   -- SES's name for the accepted mail
     evidence    TEXT NOT NULL DEFAULT '',   -- on what the state rests, in words
+    tries       INTEGER NOT NULL DEFAULT 0, -- how often SES has answered FAILED
     changed_at  TEXT NOT NULL,
     PRIMARY KEY (briefing, number),
     UNIQUE (briefing, subscriber),
@@ -51,6 +55,17 @@ CREATE TABLE recipient (
 CREATE INDEX recipient_open ON recipient (briefing, number) WHERE state = 'pending';
 CREATE INDEX recipient_attempt ON recipient (attempt) WHERE state IN ('claimed', 'in_doubt');
 CREATE INDEX recipient_message ON recipient (message_id) WHERE message_id != '';
+
+-- The sender's turns at a briefing, each written down before SES was asked to remember it too (a template of that
+-- name). They outlive `discard`: SES forgets none either.
+CREATE TABLE turn (
+    briefing TEXT NOT NULL,
+    number   INTEGER NOT NULL,
+    owner    TEXT NOT NULL,            -- random: whose turn it is
+    made_at  TEXT NOT NULL,
+    taken_at TEXT NOT NULL DEFAULT '', -- when SES had said that it is ours
+    PRIMARY KEY (briefing, number)
+) STRICT, WITHOUT ROWID;
 
 -- The calls of SES, each written down before it was made.
 CREATE TABLE attempt (

@@ -1,0 +1,91 @@
+"""The store in one SQLite file: enough for a laptop or one small server.
+
+Durability first (sqlite.org/pragma.html#pragma_synchronous): a claim that was committed must survive a power
+cut, or its mails would go out twice. WAL is used only where the reset bug of 3.7.0 to 3.51.2 is mended
+(sqlite.org/wal.html#walresetbug); elsewhere the rollback journal, with EXTRA. Every transaction that writes
+begins IMMEDIATE: one that begins as a reader and then writes fails at once when another has written, timeout
+or not.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+
+from newsletter.errors import StoreBusy, StoreError
+
+_VERSION = 3
+_WAL_IS_SOUND = (3, 51, 3)
+# How long one writer waits for another, in seconds; no transaction here takes a tenth of it.
+_PATIENCE = 30.0
+
+
+class Database:
+    """One SQLite file, open and of the newest form. One object serves one thread."""
+
+    def __init__(self, path: str, make: bool = True) -> None:
+        """Open, and make or move forward, the database at `path`. Without `make`, one that is not there is
+        opened as an empty one in memory. Raises StoreError.
+        """
+        self.path = Path(path)
+        try:
+            if not make and not self.path.exists():
+                path = ":memory:"
+            else:
+                self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+            self.db.execute("PRAGMA secure_delete = ON")
+            wal = sqlite3.sqlite_version_info >= _WAL_IS_SOUND
+            self.db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'DELETE'}")
+            self.db.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
+            self._prepare()
+            self.db.execute("PRAGMA foreign_keys = ON")  # not before: a migration makes tables anew
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"{path}: cannot be opened as the database: {error}.") from error
+
+    def _prepare(self) -> None:
+        if self.db.execute("PRAGMA user_version").fetchone() == (_VERSION,):
+            return  # nothing to do, so nobody to wait for
+        with self.writing():
+            (version,) = self.db.execute("PRAGMA user_version").fetchone()
+            if version > _VERSION:
+                raise StoreError(
+                    f"{self.path}: was written by a newer version of this program (schema {version}, "
+                    f"this one knows {_VERSION}). Update the program."
+                )
+            steps = (
+                ["schema.sql"] if version == 0 else [f"from-{old}.sql" for old in range(version, _VERSION)]
+            )
+            for script in steps:
+                for statement in files(__package__).joinpath(script).read_text().split(";\n"):
+                    self.db.execute(statement)
+            self.db.execute(f"PRAGMA user_version = {_VERSION}")
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction that writes: kept whole when the block ends, or not at all. Raises StoreError (StoreBusy)."""
+        try:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+                self.db.execute("COMMIT")
+            except BaseException:
+                if self.db.in_transaction:  # a full disk may have ended it already
+                    self.db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as error:
+            kind = StoreBusy if "locked" in str(error) else StoreError
+            raise kind(f"{self.path}: {error}. Nothing of this step was kept.") from error
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.db.close()
+
+
+def moment(at: datetime) -> str:
+    """A moment as the database keeps it: ISO 8601 in UTC, to the millisecond, so that texts sort as moments."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

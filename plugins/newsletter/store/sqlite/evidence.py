@@ -1,0 +1,144 @@
+"""What SES told of the mails afterwards, and what that settles, in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from newsletter.errors import StoreError
+from newsletter.states import Evidence, State, may, proven
+from newsletter.store.ledger import Doubt, Sighting, Trace
+from newsletter.store.sqlite import queries
+from newsletter.store.sqlite.database import Database, moment
+
+# Soft bounces in so many briefings in a row end the mail to an address.
+_SOFT_BOUNCES = 3
+
+
+class SqliteEvidence(Database):
+    """Keeps those promises of `Ledger` that are about a mail after it was submitted."""
+
+    def apply(self, sightings: Sequence[Sighting], at: datetime) -> int:
+        """See Store."""
+        fresh = 0
+        with self.writing() as db:
+            for sighting in sightings:
+                row = db.execute(*_whose(sighting)).fetchone()
+                if row is None:
+                    continue  # another mail of this account, or another installation's
+                briefing, number, state, subscriber, address_key = row
+                added = db.execute(
+                    "INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        briefing,
+                        number,
+                        sighting.kind,
+                        sighting.message_id,
+                        sighting.attempt,
+                        moment(sighting.at),
+                        sighting.detail,
+                    ),
+                ).rowcount
+                if not added:
+                    continue
+                fresh += 1
+                kinds = db.execute(
+                    "SELECT kind FROM evidence WHERE briefing = ? AND number = ?", (briefing, number)
+                )
+                after = proven(Evidence(kind) for (kind,) in kinds.fetchall())
+                if after and after != state:
+                    if not may(State(state), after):
+                        raise StoreError(
+                            f"{self.path}: {sighting.kind} cannot make {state} of {briefing} {after}."
+                        )
+                    words = f"{sighting.kind.replace('_', ' ')}: {sighting.detail}".rstrip(": ")
+                    db.execute(
+                        queries.SHOW, (after, sighting.message_id, words, moment(at), briefing, number)
+                    )
+                if reason := _suppresses(db, sighting.kind, subscriber):
+                    db.execute(
+                        "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",
+                        (address_key, reason, moment(at), f"{sighting.message_id} {sighting.detail}".strip()),
+                    )
+        return fresh
+
+    def seen(self, briefing: str) -> Mapping[Evidence, int]:
+        """See Store."""
+        rows = self.db.execute(
+            "SELECT kind, count(DISTINCT number) FROM evidence WHERE briefing = ? GROUP BY kind", (briefing,)
+        )
+        return {Evidence(kind): count for kind, count in rows}
+
+    def canary_mailed(self, canary: str, at: datetime) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute("INSERT INTO canary (id, mailed_at) VALUES (?, ?)", (canary, moment(at)))
+
+    def canary_seen(self, canary: str, at: datetime) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute("UPDATE canary SET seen_at = ? WHERE id = ? AND seen_at = ''", (moment(at), canary))
+
+    def newest_canary(self) -> datetime | None:
+        """See Store."""
+        (mailed,) = self.db.execute("SELECT max(mailed_at) FROM canary WHERE seen_at != ''").fetchone()
+        return datetime.fromisoformat(mailed) if mailed else None
+
+    def doubts(self, briefing: str) -> list[Doubt]:
+        """See Store."""
+        rows = self.db.execute(queries.DOUBTS, (briefing,))
+        return [
+            Doubt(attempt, datetime.fromisoformat(made), held, seen) for attempt, made, held, seen in rows
+        ]
+
+    def blind(self, briefing: str, since: datetime) -> int:
+        """See Store."""
+        (count,) = self.db.execute(queries.BLIND, (briefing, moment(since))).fetchone()
+        return int(count)
+
+    def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
+        """See Store."""
+        if not may(State.IN_DOUBT, state):
+            raise StoreError(f"{briefing}: nobody in doubt can become {state}.")
+        with self.writing() as db:
+            return db.execute(queries.RELEASE, (state, evidence, moment(at), briefing, attempt)).rowcount
+
+    def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:
+        """See Store."""
+        one = {"briefing": briefing, "key": address_key}
+        for number, address, state, words, message_id, changed, frozen in self.db.execute(
+            queries.TRACE, one
+        ).fetchall():
+            seen = self.db.execute(
+                "SELECT at, kind, trim(message_id || ' ' || detail) FROM evidence "
+                "WHERE briefing = ? AND number = ? ORDER BY at, kind", (briefing, number),
+            ).fetchall()  # fmt: skip
+            own = (
+                []
+                if state == State.PENDING and not words
+                else [(changed, str(state), f"{message_id} {words}".strip())]
+            )
+            history = [(frozen, "frozen", ""), *sorted([*own, *seen])]
+            yield Trace(address, str(state), tuple(history))
+        for address, reason, frozen in self.db.execute(queries.TRACE_EXCLUDED, one).fetchall():
+            yield Trace(address, "excluded", ((frozen, "excluded", reason),))
+
+
+def _whose(sighting: Sighting) -> tuple[str, tuple[object, ...]]:
+    """The query for the recipient a sighting is about: by our tags, or by SES's message id where it has none."""
+    if sighting.briefing and sighting.number is not None:
+        return f"{queries.WHOSE} briefing = ? AND number = ?", (sighting.briefing, sighting.number)
+    return f"{queries.WHOSE} message_id = ? AND message_id != ''", (sighting.message_id,)
+
+
+def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
+    """The reason for which this evidence ends all mail to an address, or ""."""
+    if kind is Evidence.HARD_BOUNCE:
+        return "hard_bounce"
+    if kind is Evidence.COMPLAINT:
+        return "complaint"
+    if kind is Evidence.SOFT_BOUNCE:
+        (soft,) = db.execute(queries.SOFT, (subscriber,)).fetchone()
+        return "soft_bounces" if soft >= _SOFT_BOUNCES else ""
+    return ""

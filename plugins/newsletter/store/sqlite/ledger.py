@@ -1,0 +1,199 @@
+"""The sends in SQLite: freeze, claim, record."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, fields
+from datetime import datetime
+
+from newsletter.errors import StoreError
+from newsletter.models import Package
+from newsletter.states import ANSWERS, State
+from newsletter.store.ledger import Claim, Counts, Outcome, Recipient, Turn
+from newsletter.store.sqlite import queries
+from newsletter.store.sqlite.database import Database, moment
+
+
+class SqliteLedger(Database):
+    """Keeps those promises of `Ledger` that are about a mail until it is submitted."""
+
+    def freeze(self, package: Package, at: datetime, through: str = "", corrects: str = "") -> bool:
+        """See Store."""
+        with self.writing() as db:
+            if self.frozen(package.month):
+                return False
+            document = json.dumps(asdict(package), ensure_ascii=False, sort_keys=True)
+            db.execute(
+                "INSERT INTO send (briefing, content_hash, package, frozen_at, through, corrects) VALUES (?, ?, ?, ?, ?, ?)",
+                (package.month, package.content_hash, document, moment(at), through, corrects),
+            )
+            to = {"briefing": package.month, "at": moment(at), "corrects": corrects}
+            db.execute(queries.FREEZE, to)
+            db.execute(queries.EXCLUDE, to)
+        return True
+
+    def frozen(self, briefing: str) -> Package | None:
+        """See Store."""
+        row = self.db.execute("SELECT package FROM send WHERE briefing = ?", (briefing,)).fetchone()
+        if row is None:
+            return None
+        document = json.loads(row[0])
+        known = {field.name for field in fields(Package)}
+        document = {key: value for key, value in document.items() if key in known}
+        document["placeholders"] = tuple(document["placeholders"])
+        document["items"] = tuple(document["items"])
+        return Package(**document)
+
+    def through(self, briefing: str) -> str:
+        """See Store."""
+        row = self.db.execute("SELECT through FROM send WHERE briefing = ?", (briefing,)).fetchone()
+        return str(row[0]) if row else ""
+
+    def discard(self, briefing: str) -> int:
+        """See Store."""
+        with self.writing() as db:
+            db.execute("DELETE FROM evidence WHERE briefing = ?", (briefing,))
+            count = db.execute("DELETE FROM recipient WHERE briefing = ?", (briefing,)).rowcount
+            db.execute("DELETE FROM exclusion WHERE briefing = ?", (briefing,))
+            db.execute("DELETE FROM attempt WHERE briefing = ?", (briefing,))
+            db.execute("DELETE FROM send WHERE briefing = ?", (briefing,))
+        return count
+
+    def found_sound(self, briefing: str, at: datetime) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE send SET sound_at = ? WHERE briefing = ? AND sound_at = ''", (moment(at), briefing)
+            )
+
+    def sound(self, briefing: str) -> bool:
+        """See Store."""
+        row = self.db.execute("SELECT sound_at FROM send WHERE briefing = ?", (briefing,)).fetchone()
+        return bool(row and row[0])
+
+    def turn(self, briefing: str) -> Turn | None:
+        """See Store."""
+        row = self.db.execute(
+            "SELECT number, owner, taken_at != '' FROM turn WHERE briefing = ? ORDER BY number DESC LIMIT 1",
+            (briefing,),
+        ).fetchone()
+        return Turn(row[0], row[1], bool(row[2])) if row else None
+
+    def take_turn(self, briefing: str, number: int, owner: str, at: datetime) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute(
+                "INSERT INTO turn (briefing, number, owner, made_at) VALUES (?, ?, ?, ?)",
+                (briefing, number, owner, moment(at)),
+            )
+
+    def turn_taken(self, briefing: str, number: int, at: datetime) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute(
+                "UPDATE turn SET taken_at = ? WHERE briefing = ? AND number = ?",
+                (moment(at), briefing, number),
+            )
+
+    def drop_turn(self, briefing: str, number: int) -> None:
+        """See Store."""
+        with self.writing() as db:
+            db.execute(
+                "DELETE FROM turn WHERE briefing = ? AND number = ? AND taken_at = ''", (briefing, number)
+            )
+
+    def hold_orphans(self, briefing: str, at: datetime) -> int:
+        """See Store."""
+        with self.writing() as db:
+            return db.execute(queries.HOLD, (moment(at), briefing)).rowcount
+
+    def claim(
+        self, briefing: str, limit: int, attempt: str, at: datetime, first: Collection[str] = ()
+    ) -> Claim | None:
+        """See Store."""
+        taken: list[Recipient] = []
+        wanted = {
+            "briefing": briefing,
+            "limit": limit,
+            "at": moment(at),
+            "first": json.dumps(list(first)) if first else "",
+        }
+        with self.writing() as db:
+            while not taken:
+                rows = db.execute(queries.NEXT, wanted).fetchall()
+                if not rows and not wanted["first"]:
+                    return None
+                if not rows:
+                    wanted["first"] = ""  # those who come first are done
+                for number, address, public_id, tries, reason in rows:
+                    if reason:
+                        db.execute(queries.SKIP, (reason, moment(at), briefing, number))
+                    else:
+                        taken.append(Recipient(number, address, public_id, tries))
+            db.execute(
+                "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)",
+                (attempt, briefing, moment(at)),
+            )
+            db.executemany(
+                queries.CLAIM, [(attempt, moment(at), briefing, recipient.number) for recipient in taken]
+            )
+        return Claim(briefing, attempt, tuple(taken))
+
+    def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
+        """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
+        when = moment(at)
+        with self.writing() as db:
+            for outcome in outcomes:
+                if outcome.state not in ANSWERS:
+                    raise self._no_step(claim, outcome)
+                row = (outcome.state, outcome.message_id, outcome.evidence, when, outcome.tried)
+                if (
+                    db.execute(queries.RECORD, (*row, claim.briefing, outcome.number, claim.attempt)).rowcount
+                    == 0
+                ):
+                    # SES's events can be quicker than its answer: then the state is theirs and stays.
+                    known = db.execute(
+                        queries.PROVEN, (outcome.message_id, claim.briefing, outcome.number, claim.attempt)
+                    )
+                    if known.rowcount == 0:
+                        raise self._no_step(claim, outcome)
+            if any(outcome.state is not State.IN_DOUBT for outcome in outcomes):
+                db.execute("UPDATE attempt SET answered_at = ? WHERE id = ?", (when, claim.attempt))
+
+    def _no_step(self, claim: Claim, outcome: Outcome) -> StoreError:
+        return StoreError(
+            f"{self.path}: recipient {outcome.number} of {claim.briefing} cannot become {outcome.state} "
+            f"by attempt {claim.attempt}: it is not claimed by it."
+        )
+
+    def counts(self, briefing: str) -> Counts:
+        """See Store."""
+        states = self.db.execute(
+            "SELECT state, count(*) FROM recipient WHERE briefing = ? GROUP BY state", (briefing,)
+        )
+        reasons = self.db.execute(
+            "SELECT reason, count(*) FROM exclusion WHERE briefing = ? GROUP BY reason ORDER BY reason",
+            (briefing,),
+        )
+        return Counts({State(state): count for state, count in states}, dict(reasons.fetchall()))
+
+    @contextmanager
+    def sending(self, briefing: str) -> Iterator[None]:
+        """See Store. The lock is the operating system's, so it goes with the process that dies."""
+        path = self.path.with_name(f"{self.path.name}.{briefing}.lock")
+        try:
+            file = path.open("a")
+        except OSError as error:
+            raise StoreError(f"{path}: cannot be written: {error.strerror}. Who may write there?") from error
+        with file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise StoreError(
+                    f"{briefing}: another process is sending it now. Wait for it, or stop it; "
+                    f"`newsletter status {briefing}` shows how far it is."
+                ) from None
+            yield
