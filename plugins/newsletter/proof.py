@@ -34,10 +34,12 @@ def check(generators: Iterable[Generator]) -> None:
         for name in ("articles", "hidden_articles", "translations", "pages", "hidden_pages", "briefings")
         for content in getattr(generator, name, ())
     ]
-    for content in contents:
+    # An erratum has no page of its own; its place is that of the briefing it corrects.
+    errata = [content for generator in generators for content in getattr(generator, "errata", ())]
+    for content in [*contents, *errata]:
         findings.extend(_broken_links(content, context))
     findings.extend(_same_places(contents, context))
-    findings.extend(_outside(contents, generators, context))
+    findings.extend(_outside([*contents, *errata], generators, context))
     if findings:
         raise ContentError(sorted(findings, key=lambda finding: (finding.path, finding.line, finding.field)))
 
@@ -110,7 +112,14 @@ def _misplaced(content: Content, what: str) -> Finding:
 
 def _own_places(context: dict[str, Any]) -> set[str]:
     """What is written besides the pieces: lists, feeds, the pages without a file of their own."""
-    names = [str(context.get("NEWSLETTER_FEED")), "sitemap.xml", "robots.txt"]
+    names = [
+        str(context.get("NEWSLETTER_FEED")),
+        "atom.xml",
+        "feed.json",
+        "feeds.opml",
+        "sitemap.xml",
+        "robots.txt",
+    ]
     for template in context["DIRECT_TEMPLATES"]:
         names.append(context.get(f"{template.upper()}_SAVE_AS", f"{template}.html"))
     for kind in ("categories", "authors", "tags"):
