@@ -27,6 +27,8 @@ PLUGINS = [
     "newsletter.reader",
     "newsletter.related",
     "newsletter.feed",
+    "newsletter.signposts",
+    "newsletter.forecasts",
     "newsletter.briefing",
     "newsletter.press",
 ]
@@ -78,7 +80,9 @@ DRAFT_SAVE_AS = ""
 DRAFT_PAGE_URL = ""
 DRAFT_PAGE_SAVE_AS = ""
 
-DIRECT_TEMPLATES = ["index", "archives", "briefings", "404"]
+DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "404"]
+FORECASTS_URL = "forecasts/"
+FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"
 BRIEFINGS_SAVE_AS = "briefings/index.html"
 PAGINATED_TEMPLATES = {"index": None, "category": None, "tag": None, "author": None}
