@@ -29,6 +29,7 @@ PLUGINS = [
     "newsletter.feed",
     "newsletter.signposts",
     "newsletter.forecasts",
+    "newsletter.search",
     "newsletter.briefing",
     "newsletter.press",
 ]
@@ -80,7 +81,10 @@ DRAFT_SAVE_AS = ""
 DRAFT_PAGE_URL = ""
 DRAFT_PAGE_SAVE_AS = ""
 
-DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "404"]
+DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "search", "404"]
+SEARCH_URL = "search/"
+SEARCH_SAVE_AS = "search/index.html"
+NEWSLETTER_SEARCH = True
 FORECASTS_URL = "forecasts/"
 FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"
