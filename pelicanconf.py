@@ -31,6 +31,7 @@ PLUGINS = [
     "newsletter.forecasts",
     "newsletter.search",
     "newsletter.briefing",
+    "newsletter.editions",
     "newsletter.press",
 ]
 PLUGINS_REQUIRED = list(PLUGINS)
@@ -85,6 +86,8 @@ DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "search", "40
 SEARCH_URL = "search/"
 SEARCH_SAVE_AS = "search/index.html"
 NEWSLETTER_SEARCH = True
+# Where set PDF editions are kept from one build to the next; "" for none.
+NEWSLETTER_EDITIONS = "build/editions"
 FORECASTS_URL = "forecasts/"
 FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"
