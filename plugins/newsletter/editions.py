@@ -26,9 +26,9 @@ class EditionWriter(Generator):  # type: ignore[misc]  # pelican has no types
 
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican after every piece has been read. Raises ContentError naming the piece that cannot be set."""
-        if not self.settings.get("NEWSLETTER_EDITIONS"):
-            return
         template = Path(self.theme) / _TEMPLATE
+        if not self.settings.get("NEWSLETTER_EDITIONS") or not template.is_file():
+            return  # another theme than ours has no such thing
         shelf = Path(self.settings["NEWSLETTER_EDITIONS"])
         shelf.mkdir(parents=True, exist_ok=True)
         setter = template.read_bytes() + version("typst").encode()

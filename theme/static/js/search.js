@@ -3,8 +3,7 @@
 
 const part = (name) => document.getElementById(`search.${name}`);
 const root = document.getElementById("search");
-const [form, words, region, narrow, status, found, list, more] =
-  ["form", "words", "region", "narrow", "status", "found", "list", "more"].map(part);
+const [form, words, status, found, list, more] = ["form", "words", "status", "found", "list", "more"].map(part);
 const AT_ONCE = 10;
 const WAIT = 200; // milliseconds after the last key
 
@@ -58,20 +57,14 @@ async function load() {
   if (pagefind) return;
   pagefind = await import(root.dataset.index);
   await pagefind.options({ baseUrl: root.dataset.root, excerptLength: 30 });
-  const regions = (await pagefind.filters()).region ?? {};
-  for (const name of Object.keys(regions).sort()) region.append(new Option(name, name));
-  narrow.hidden = region.length < 2;
-  region.value = new URLSearchParams(location.search).get("region") ?? "";
 }
 
 async function search() {
   const mine = ++asked;
   const question = words.value.trim();
   const address = new URL(location.href);
-  for (const [name, value] of [["q", question], ["region", region.value]]) {
-    if (value) address.searchParams.set(name, value);
-    else address.searchParams.delete(name);
-  }
+  if (question) address.searchParams.set("q", question);
+  else address.searchParams.delete("q");
   history.replaceState(null, "", address);
   found.hidden = !question;
   if (!question) {
@@ -80,7 +73,7 @@ async function search() {
   }
   try {
     await load();
-    const answer = await pagefind.search(question, { filters: region.value ? { region: region.value } : {} });
+    const answer = await pagefind.search(question);
     if (mine !== asked) return;
     results = answer.results;
     status.textContent = results.length === 0
@@ -99,7 +92,6 @@ words.addEventListener("input", () => {
   timer = setTimeout(search, WAIT);
 });
 words.addEventListener("focus", () => load().catch(() => {}), { once: true });
-region.addEventListener("change", search);
 more.addEventListener("click", () => show(list.children.length));
 form.addEventListener("submit", (event) => {
   event.preventDefault();
