@@ -27,7 +27,11 @@ PLUGINS = [
     "newsletter.reader",
     "newsletter.related",
     "newsletter.feed",
+    "newsletter.signposts",
+    "newsletter.forecasts",
+    "newsletter.search",
     "newsletter.briefing",
+    "newsletter.editions",
     "newsletter.doorframe",
     "newsletter.press",
 ]
@@ -80,7 +84,14 @@ DRAFT_SAVE_AS = ""
 DRAFT_PAGE_URL = ""
 DRAFT_PAGE_SAVE_AS = ""
 
-DIRECT_TEMPLATES = ["index", "archives", "briefings", "404"]
+DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "search", "404"]
+SEARCH_URL = "search/"
+SEARCH_SAVE_AS = "search/index.html"
+NEWSLETTER_SEARCH = True
+# Where set PDF editions are kept from one build to the next; "" for none.
+NEWSLETTER_EDITIONS = "build/editions"
+FORECASTS_URL = "forecasts/"
+FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"
 BRIEFINGS_SAVE_AS = "briefings/index.html"
 PAGINATED_TEMPLATES = {"index": None, "category": None, "tag": None, "author": None}

@@ -15,7 +15,9 @@ from newsletter.models import Analysis, Image, KeyJudgement, Status
 # What a feed and a browser can show; outside of them a date is a slip of the keyboard.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
 SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\Z")
-_JUDGEMENT_FIELDS = {"text", "likelihood", "confidence", "horizon"}
+# Words of an address, none of them beginning with a dot: no alias leads out of the site.
+ALIAS = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(?:/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
+_JUDGEMENT_FIELDS = {"text", "likelihood", "confidence", "horizon", "outcome"}
 # The classic header's names for our fields.
 _CLASSIC_NAMES = {"region": "category", "topics": "tags", "authors": "author", "updated": "modified"}
 # A moved-in site has no standfirsts, regions or desks; a piece written for this house must have its own.
@@ -48,6 +50,7 @@ def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> A
         status=status(front),
         weight=_weight(front),
         image=_image(front),
+        aliases=_aliases(front),
     )
     return None if len(front.findings) > before else analysis
 
@@ -167,7 +170,7 @@ def _judgement(front: FrontMatter, name: str, entry: Any) -> KeyJudgement | None
         front.complain(
             f"{name}.{unknown[0]}",
             "is no field of a key judgement. A text with a colon in it must stand in quotation marks; "
-            "the fields are text, likelihood, confidence and horizon.",
+            "the fields are text, likelihood, confidence, horizon and outcome.",
         )
         return None
     if not entry.get("text"):
@@ -181,17 +184,39 @@ def _judgement(front: FrontMatter, name: str, entry: Any) -> KeyJudgement | None
         confidence=" ".join(entry.get("confidence", "").split()),
         horizon=_horizon(entry.get("horizon", "")),
         bracket=band.bracket if band else "",
+        due=_due(entry.get("horizon", "")),
+        outcome=markdown.smart(" ".join(entry.get("outcome", "").split())),
     )
 
 
 @lru_cache(maxsize=4096)
 def _horizon(value: str) -> str:
     """A date as readers read it, "31 March 2021"; any other text ("the US election") as it is."""
+    due = _due(value)
+    return f"{due.day} {due:%B %Y}" if due else markdown.smart(" ".join(value.split()))
+
+
+@lru_cache(maxsize=4096)
+def _due(value: str) -> date | None:
     try:
-        due = date.fromisoformat(value)
+        return date.fromisoformat(value)
     except ValueError:
-        return markdown.smart(" ".join(value.split()))
-    return f"{due.day} {due:%B %Y}"
+        return None
+
+
+def _aliases(front: FrontMatter) -> tuple[str, ...]:
+    """Where the piece once was: addresses below the site's, without slashes around them."""
+    found = []
+    for address in words(front, "aliases"):
+        place = address.strip("/")
+        if not ALIAS.fullmatch(place):
+            front.complain(
+                "aliases",
+                f"{_shown(address)} is no address of a page here. Write it without the site's name: analyses/2020/old-slug/",
+            )
+        else:
+            found.append(place)
+    return tuple(found)
 
 
 def _image(front: FrontMatter) -> Image | None:

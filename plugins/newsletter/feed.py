@@ -1,15 +1,20 @@
-"""Pelican plugin: the RSS 2.0 feed of all analyses with their full text, through feedgen.
+"""Pelican plugin: feeds of all analyses, of each region and of each topic, in RSS 2.0 and Atom, through feedgen.
 
-The newest pieces are in feed.xml. When there are more than one document should hold, the oldest move into
+    feed.xml, atom.xml, feed.json             all analyses
+    regions/iraq/feed.xml, …/atom.xml         the newest of one region; topics alike
+
+Every piece is in full. When there are more analyses than one document should hold, the oldest move into
 documents of their own, each linked from the one after it as RFC 5005 (section 4, archived feeds) describes:
-none is lost, and an archive once full never changes.
+none is lost, and an archive once full never changes. A region's feed is for following it and has the newest.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
@@ -25,6 +30,8 @@ from newsletter.publication import Publication
 
 # What an archive holds; feed.xml, which readers' programs fetch again and again, holds less than twice as many.
 PAGE = 250
+# What the feed of one region or topic holds.
+NEWEST = 30
 # Not characters of XML 1.0 (section 2.2), however they came in.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ATOM = "{http://www.w3.org/2005/Atom}link"
@@ -41,7 +48,12 @@ class _Archived(BaseExtension):  # type: ignore[misc]  # feedgen has no types
         return {"fh": "http://purl.org/syndication/history/1.0"}
 
     def extend_rss(self, feed: Any) -> Any:
-        channel = feed[0]
+        return self._extend(feed, feed[0])
+
+    def extend_atom(self, feed: Any) -> Any:
+        return self._extend(feed, feed)
+
+    def _extend(self, feed: Any, channel: Any) -> Any:
         for relation, address in self.links.items():
             SubElement(channel, _ATOM, rel=relation, href=address)
         if self.is_archive:
@@ -49,63 +61,148 @@ class _Archived(BaseExtension):  # type: ignore[misc]  # feedgen has no types
         return feed
 
 
-def documents(articles: Sequence[Any], publication: Publication, path: str) -> Iterator[tuple[str, bytes]]:
-    """The feed as (path below output/, RSS bytes), newest document first.
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One feed: what it is of, the page it belongs to ("regions/iraq/"), and the folder its documents lie in."""
+
+    title: str
+    page: str = ""
+    folder: str = ""
+
+    @property
+    def rss(self) -> str:
+        """Where its RSS lies, below the site's address."""
+        return f"{self.folder}feed.xml"
+
+    @property
+    def atom(self) -> str:
+        """Where its Atom lies, below the site's address."""
+        return f"{self.folder}atom.xml"
+
+
+def documents(
+    articles: Sequence[Any], publication: Publication, channel: Channel
+) -> Iterator[tuple[str, bytes]]:
+    """A feed of any length as (path below output/, bytes), in RSS and in Atom, the newest document first.
 
     `articles` are Pelican's, newest first. Depends on nothing but its arguments: the same content gives the
     same bytes, whatever the time.
     """
-    stem, ending = os.path.splitext(path)
     full = max(0, len(articles) // PAGE - 1)
-    names = [f"{stem}-{number}{ending}" for number in range(1, full + 1)] + [path]
     oldest_first = articles[::-1]
     for number in reversed(range(full + 1)):
         page = oldest_first[number * PAGE : (number + 1) * PAGE if number < full else None][::-1]
-        links = {"prev-archive": f"{publication.site_url}/{names[number - 1]}"} if number else {}
-        if number < full:
-            links["current"] = f"{publication.site_url}/{path}"
-        yield names[number], _document(page, publication, names[number], links, archive=number < full)
+        yield from _document(page, publication, channel, number, full)
+
+
+def newest(
+    articles: Sequence[Any], publication: Publication, channel: Channel
+) -> Iterator[tuple[str, bytes]]:
+    """A feed of the newest alone, in RSS and in Atom."""
+    return _document(articles[:NEWEST], publication, channel, 0, 0)
 
 
 def _document(
-    articles: Sequence[Any], publication: Publication, path: str, links: dict[str, str], archive: bool
-) -> bytes:
+    articles: Sequence[Any], publication: Publication, channel: Channel, number: int, full: int
+) -> Iterator[tuple[str, bytes]]:
     feed = FeedGenerator()
-    feed.title(_xml(f"{publication.house}: {publication.name}"))
+    feed.title(_xml(channel.title))
     feed.description(_xml(publication.description))
-    feed.link(href=f"{publication.site_url}/{path}", rel="self", type="application/rss+xml")
-    # feedgen takes the channel's own link to be the last one given.
-    feed.link(href=f"{publication.site_url}/", rel="alternate")
     feed.language(publication.language)
     feed.generator("Monthly Briefing, with python-feedgen")
-    newest = max((_changed(article) for article in articles), default=None)
-    feed.lastBuildDate(newest or "Thu, 01 Jan 1970 00:00:00 +0000")
-    feed.register_extension("archived", extension_class_feed=_Archived, atom=False)
-    feed.archived.links, feed.archived.is_archive = links, archive
+    feed.author(name=_xml(publication.house))
+    changed = max((_changed(article) for article in articles), default="1970-01-01T00:00:00+00:00")
+    feed.updated(changed)
+    feed.lastBuildDate(changed)
+    feed.register_extension("archived", extension_class_feed=_Archived)
     for article in articles:
         _entry(feed, article, publication)
-    document: bytes = feed.rss_str(pretty=False)
-    return document + b"\n"
+    for current, kind in ((channel.rss, "rss"), (channel.atom, "atom")):
+        stem, ending = os.path.splitext(current)
+        path = f"{stem}-{number + 1}{ending}" if number < full else current
+        feed.id(f"{publication.site_url}/{channel.atom}")
+        own = {"href": f"{publication.site_url}/{path}", "rel": "self", "type": f"application/{kind}+xml"}
+        # feedgen takes the channel's own link to be the last one given.
+        home = {"href": f"{publication.site_url}/{channel.page}", "rel": "alternate", "type": "text/html"}
+        feed.link([own, home], replace=True)
+        feed.archived.is_archive = number < full
+        feed.archived.links = {}
+        if number:
+            feed.archived.links["prev-archive"] = f"{publication.site_url}/{stem}-{number}{ending}"
+        if number < full:
+            feed.archived.links["current"] = f"{publication.site_url}/{current}"
+        document: bytes = feed.rss_str() if kind == "rss" else feed.atom_str()
+        yield path, document + b"\n"
+
+
+def json_feed(articles: Sequence[Any], publication: Publication, channel: Channel) -> bytes:
+    """The newest pieces as a JSON Feed (jsonfeed.org, version 1.1)."""
+    items = []
+    for article in articles[:PAGE]:
+        analysis = getattr(article, "analysis", None)
+        item = {
+            "id": _id(article, publication),
+            "url": f"{publication.site_url}/{article.url}",
+            "title": article.title,
+            "content_html": _content(article, publication),
+            "date_published": article.date.isoformat(),
+        }
+        if _changed(article) != article.date:
+            item["date_modified"] = _changed(article).isoformat()
+        if analysis:
+            item |= {
+                "summary": analysis.summary,
+                "tags": [t for t in (analysis.region, *analysis.topics) if t],
+            }
+            if analysis.authors:
+                item["authors"] = [{"name": desk} for desk in analysis.authors]
+        items.append(item)
+    document = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": channel.title,
+        "description": publication.description,
+        "home_page_url": f"{publication.site_url}/{channel.page}",
+        "feed_url": f"{publication.site_url}/{channel.folder}feed.json",
+        "language": publication.language,
+        "authors": [{"name": publication.house, "url": f"{publication.site_url}/"}],
+        "items": items,
+    }
+    # Lone surrogates cannot be written as UTF-8.
+    return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
 
 
 def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
     entry = feed.add_entry(order="append")
     entry.title(_xml(article.title))
     entry.link(href=f"{publication.site_url}/{article.url}")
-    # An id that a move of the site's address or a mended headline leaves alone (RFC 4151).
-    host = urlsplit(publication.site_url).hostname
-    entry.guid(f"tag:{host},{article.date:%Y-%m-%d}:{article.slug}", permalink=False)
+    entry.guid(_id(article, publication), permalink=False)
+    entry.id(_id(article, publication))
     entry.pubDate(article.date)
+    entry.published(article.date)
+    entry.updated(_changed(article))
     analysis = getattr(article, "analysis", None)
     summary = analysis.summary if analysis else ""
     if summary:
         entry.description(_xml(summary))
-    # Not get_content(), which keeps what it gives: with ten thousand pieces, a second copy of all their texts.
-    body = article._update_content(article._content, publication.site_url)
-    entry.content(_xml(_judgements(analysis.key_judgements if analysis else ()) + body))
+        entry.summary(_xml(summary))
+    entry.content(_xml(_content(article, publication)), type="html")
+    if analysis and analysis.authors:
+        entry.author([{"name": _xml(desk)} for desk in analysis.authors])
     for topic in (analysis.region, *analysis.topics) if analysis else ():
         if topic:
             entry.category(term=_xml(topic))
+
+
+def _id(article: Any, publication: Publication) -> str:
+    """An id that a move of the site's address or a mended headline leaves alone (RFC 4151)."""
+    return f"tag:{urlsplit(publication.site_url).hostname},{article.date:%Y-%m-%d}:{article.slug}"
+
+
+def _content(article: Any, publication: Publication) -> str:
+    analysis = getattr(article, "analysis", None)
+    # Not get_content(), which keeps what it gives: with ten thousand pieces, a second copy of all their texts.
+    body = article._update_content(article._content, publication.site_url)
+    return _judgements(analysis.key_judgements if analysis else ()) + str(body)
 
 
 def _judgements(judgements: Sequence[KeyJudgement]) -> str:
@@ -127,16 +224,39 @@ def _xml(text: str) -> str:
 
 
 class FeedWriter(Generator):  # type: ignore[misc]  # pelican has no types
-    """Writes the feed beside the pages."""
+    """Writes the feeds beside the pages."""
 
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican after every piece has been read."""
-        if path := self.settings.get("NEWSLETTER_FEED"):
-            for name, document in documents(self.context["articles"], self.settings["PUBLICATION"], path):
-                target = os.path.join(self.output_path, name)
-                os.makedirs(os.path.dirname(target), exist_ok=True)
-                with open(target, "wb") as file:
-                    file.write(document)
+        if not self.settings.get("NEWSLETTER_FEED"):
+            return
+        publication: Publication = self.settings["PUBLICATION"]
+        articles = self.context["articles"]
+        channel = everything(publication)
+        for name, document in documents(articles, publication, channel):
+            self._write(name, document)
+        self._write(f"{channel.folder}feed.json", json_feed(articles, publication, channel))
+        for channel, some in channels(self.context, publication):
+            for name, document in newest(some, publication, channel):
+                self._write(name, document)
+
+    def _write(self, name: str, document: bytes) -> None:
+        target = os.path.join(self.output_path, name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, "wb") as file:
+            file.write(document)
+
+
+def everything(publication: Publication) -> Channel:
+    """The feed of all analyses."""
+    return Channel(f"{publication.house}: {publication.name}")
+
+
+def channels(context: Any, publication: Publication) -> Iterator[tuple[Channel, Sequence[Any]]]:
+    """The feeds of each region and each topic, with their pieces, newest first."""
+    for kind in ("categories", "tags"):
+        for wrapped, articles in context[kind]:
+            yield Channel(f"{publication.house}: {wrapped.name}", wrapped.url, wrapped.url), articles
 
 
 def register() -> None:

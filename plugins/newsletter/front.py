@@ -20,8 +20,11 @@ from newsletter.door.guard import POLICY
 from newsletter.errors import SettingsError
 
 # What the pages themselves are made for; the published site gets it from its web server.
+_POLICY = POLICY.encode()
+# The search page alone runs WebAssembly: Pagefind's, in a worker that has the policy of its own file.
+_SEARCH = ("/search/", "/pagefind/")
+_SEARCH_POLICY = _POLICY.replace(b"script-src 'self'", b"script-src 'self' 'wasm-unsafe-eval'")
 _HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cache-control", b"no-cache"),
@@ -78,7 +81,8 @@ class _SafeHeaders:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_HEADERS]
+                policy = _SEARCH_POLICY if scope["path"].startswith(_SEARCH) else _POLICY
+                message["headers"] = [*message["headers"], (b"content-security-policy", policy), *_HEADERS]
             await send(message)
 
         await self._app(scope, receive, with_headers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 
@@ -27,7 +27,8 @@ class KeyJudgement:
     """One statement the desk stands by.
 
     `likelihood` is a word of the yardstick ("unlikely"), `confidence` "low", "moderate" or "high",
-    `horizon` when the forecast falls due, as the editor wrote it ("31 March 2021"); "" where absent.
+    `horizon` when the forecast falls due, as readers read it ("31 March 2021"); "" where absent. `due` is the
+    same as a date, None for a horizon that is an event ("the US election").
     """
 
     text: str
@@ -37,6 +38,8 @@ class KeyJudgement:
     bracket: str = (
         ""  # the likelihood's range, as printed beside its word: "20–45 %"; "" if no yardstick word
     )
+    due: date | None = None
+    outcome: str = ""  # what came of it, written once it is known; the judgement itself stays as it was
 
     @property
     def assessment(self) -> str:
@@ -62,6 +65,7 @@ class Analysis:
     """One analysis as its front matter states it; the body stays with Pelican's Article.
 
     `source` is the path below content/. `date` and `updated` carry the publication's time zone.
+    `aliases` are addresses below the site's at which the piece once was.
     `weight` orders a briefing, the smallest first; without one a piece comes after those that have one.
     """
 
@@ -78,6 +82,7 @@ class Analysis:
     status: Status = Status.PUBLISHED
     weight: int | None = None
     image: Image | None = None
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,27 @@ def _same_places(contents: Sequence[Content], context: dict[str, Any]) -> Iterat
             yield _misplaced(
                 content, f"the same place as {os.path.relpath(taken[place].source_path)} ({place})"
             )
+    yield from _taken_aliases(contents, by_url, own)
+
+
+def _taken_aliases(
+    contents: Sequence[Content], by_url: dict[str, Content], own: set[str]
+) -> Iterator[Finding]:
+    """Old addresses that are somebody's present one, or two pieces' old one: only one page can stand there."""
+    claimed: dict[str, Content] = {}
+    for content in contents:
+        analysis = getattr(content, "analysis", None)
+        for alias in analysis.aliases if analysis else ():
+            holder = by_url.get(f"{alias}/") or claimed.setdefault(alias, content)
+            if holder is not content or f"{alias}/" == content.url:
+                reason = (
+                    f"{alias}/ is the address of {os.path.relpath(holder.source_path)}. Take the line out."
+                )
+            elif f"{alias}/index.html" in own:
+                reason = f"{alias}/ is a page of the site's own. Take the line out."
+            else:
+                continue
+            yield Finding(os.path.relpath(content.source_path), 1, "aliases", reason)
 
 
 def _misplaced(content: Content, what: str) -> Finding:

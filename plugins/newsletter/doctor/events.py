@@ -166,7 +166,7 @@ def canary(
         except SesError as error:
             return broken_by("events", error, _QUEUE)
         newest, now = store.newest_canary(), clock()
-        if newest is not None:
+        if newest is not None and newest >= mailed:
             return sound("events", f"a canary's event arrived after {(now - begun).total_seconds():.1f} s")
         if now - begun >= patience:
             return lost(now - begun, newest)

@@ -97,7 +97,7 @@ class MyPage:
                 notice = "The next briefing comes to you."
             case "unsubscribe":
                 await desk.write(lambda store: store.unsubscribe(public_id, now, "my page"))
-                notice = "You are unsubscribed. One that was being handed over at this moment can still arrive."
+                notice = "You are unsubscribed. A briefing that is just being handed over for delivery can still arrive."
             case "erase":
                 return porter.pages.answer("erase", "Erase everything?", here=self._here(request))
             case "erase-now":

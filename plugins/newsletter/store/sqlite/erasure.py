@@ -23,6 +23,8 @@ SELECT address_key FROM subscriber WHERE public_id = :public_id
 UNION SELECT address_key FROM recipient WHERE subscriber = :number AND address != '(erased)'
 UNION SELECT address_key FROM letter WHERE public_id = :public_id AND state = 'answered'
 """
+# What was typed into a request for a change may be anybody's: it goes, but is not noted as erased.
+_ASKED = "SELECT address_key FROM letter WHERE public_id = :public_id"
 # What SES tells of a mail quotes the address in whatever form a mail server likes, so none of it stays.
 _LEDGER = (
     """
@@ -102,9 +104,10 @@ class SqliteErasure(SqliteMembership):
             raise StoreError(f"{self.path}: nobody can be erased together with other changes.")
         about = {"public_id": public_id, "number": number}
         with self.writing() as db:
-            keys = {address_key}
+            keys = asked = {address_key}
             if public_id:
-                keys |= {key for (key,) in db.execute(_KEYS, about)}
+                keys = keys | {key for (key,) in db.execute(_KEYS, about)}
+                asked = keys | {key for (key,) in db.execute(_ASKED, about)}
                 for statement in _LEDGER:
                     db.execute(statement, about)
             for key in keys:
@@ -113,7 +116,7 @@ class SqliteErasure(SqliteMembership):
                 for table in ("letter", "consent", "history", "subscriber"):
                     db.execute(f"DELETE FROM {table} WHERE public_id = :public_id", about)  # noqa: S608
                 self.note(db, public_id, at, "erased", "", digests(address_key))
-        self._overwrite(keys)
+        self._overwrite(asked)
 
     def _overwrite(self, keys: Collection[str]) -> None:
         """See that the file itself has no copy left.
