@@ -210,6 +210,26 @@ class DoorContract:
         assert all(each[0].state is LetterState.CLAIMED for each in taken if each)
         assert taken[-1] is None
 
+    def test_two_that_claim_at_once_never_claim_the_same_letter(
+        self, store: Store, another: OpenStore
+    ) -> None:
+        for number in range(40):
+            store.ask(letter(f"r{number}@example.org"), [])
+        claimed: list[bytes] = []
+
+        def claim() -> None:
+            mine = another()
+            while taken := mine.next_letter(NOW):
+                claimed.append(taken[0].id)
+            mine.close()
+
+        threads = [threading.Thread(target=claim) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(claimed) == len(set(claimed)) == 40
+
     @pytest.mark.parametrize("after", list(LetterState))
     def test_what_an_answer_makes_of_a_letter_is_in_the_table(self, store: Store, after: LetterState) -> None:
         one = letter()
@@ -484,6 +504,15 @@ class DoorContract:
         assert person
         assert (person.subscription, person.paused_until) == (Subscription.CONFIRMED, "")
 
+    def test_whoever_paused_and_was_unsubscribed_by_a_list_is_not_paused_when_they_come_back(
+        self, store: Store
+    ) -> None:
+        public_id = joined(store)
+        store.pause(public_id, NOW + 90 * DAY, NOW)
+        imported(store, READER, Subscription.UNSUBSCRIBED)
+        joined(store, at=NOW + 2 * DAY)
+        assert frozen(store, at=NOW + 2 * DAY) == {State.PENDING: 1}
+
     def test_nobody_is_there_to_leave_twice_as_much(self, store: Store) -> None:
         assert not store.unsubscribe(b"n" * 16, NOW)
         assert not store.unsubscribe(b"n" * 16, NOW)
@@ -640,6 +669,21 @@ class DoorContract:
         store.apply([told], NOW)
         assert standing(store, at=NOW + DAY).suppressed == "complaint"
         assert standing(store, "other@example.org", at=NOW + DAY).suppressed == ""
+
+    def test_what_was_left_behind_and_is_now_somebody_elses_stays_theirs(self, store: Store) -> None:
+        first = joined(store)
+        frozen(store)
+        assert store.claim("2020-10", 50, "a1", NOW)
+        change = mailed(store, "new@example.org", LetterKind.CHANGE, subscriber=first)
+        store.change_address(change.id, NOW)
+        second = joined(store, at=NOW + DAY)
+        store.suppress(KEY, "complaint", NOW, "theirs")
+        store.erase(first, digests, NOW + DAY)
+        assert store.person(second)
+        assert store.data_of(second)["suppression"]
+        assert store.data_of(second)["letter"]
+        assert store.erased(digests(KEY)) == set()
+        assert store.erased(digests("new@example.org"))
 
     def test_a_ledger_keeps_its_counts_and_mails_no_erased_recipient(self, store: Store) -> None:
         public_id = joined(store)

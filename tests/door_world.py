@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import secrets
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping
@@ -26,7 +27,7 @@ from newsletter.listener import listen
 from newsletter.store import Store, open_store
 from newsletter.store.door import Letter, LetterKind, LetterState
 from newsletter.tokens import Purpose, mint
-from tests.conftest import ROOT, Clock
+from tests.conftest import NOON, ROOT, Clock
 
 KEY = b"k" * 32
 SITE = "https://briefing.example.org"
@@ -55,9 +56,22 @@ class DoorWorld:
     port: int
     clock: Clock
     store: Store
+    porter: Porter
     keys: tuple[bytes, ...] = (KEY,)
     site: str = SITE
     connections: dict[int, http.client.HTTPConnection] = field(default_factory=dict)
+
+    def fresh(self) -> DoorWorld:
+        """Forget what earlier tests did at this door."""
+        self.clock.now = NOON
+        shutil.rmtree(self.folder / "briefings", ignore_errors=True)
+        for journal in self.folder.glob("*.jsonl"):
+            journal.unlink()
+        with sqlite3.connect(self.folder / "door.db") as db:
+            for (table,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+                db.execute(f"DELETE FROM {table}")
+        db.close()
+        return self
 
     def ask(
         self, method: str, path: str, body: bytes | str | None = None, headers: Mapping[str, str] = OURS
@@ -73,7 +87,8 @@ class DoorWorld:
         except Exception:
             connection.close()
             raise
-        return Answer(got.status, {name.lower(): value for name, value in got.getheaders()}, text)
+        headers = {name.lower(): value for name, value in got.getheaders() if name.lower() != "date"}
+        return Answer(got.status, headers, text)
 
     def get(self, path: str, **headers: str) -> Answer:
         return self.ask("GET", path, None, headers)
@@ -169,7 +184,7 @@ def door(
         web = server(create_app(porter))
         thread = threading.Thread(target=web.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        world = DoorWorld(folder, listener.getsockname()[1], clock, store, keys, site)
+        world = DoorWorld(folder, listener.getsockname()[1], clock, store, porter, keys, site)
         try:
             yield world
         finally:

@@ -1,8 +1,8 @@
 """A sender that kills itself at its k-th step of input or output; run by test_kill.py, once for each world.
 
 It stays warm: the parent process imports everything, then forks a child for each store it is given. A line is
-JSON with `urls` (the stores; several begin at the same moment), `briefing`, `kill_at` (0: never); the answer is the
-children's exit statuses: 0, 75 for one that was refused in words, or -9.
+JSON with `urls` (the stores; several begin at the same moment), `briefing` and what else an `Evening` has; the answer
+is the children's exit statuses: 0, 75 for one that was refused in words, or -9.
 """
 
 from __future__ import annotations
@@ -13,18 +13,38 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from newsletter import package
+from newsletter.aftermath import Aftermath
 from newsletter.delivery import Delivery, Links
 from newsletter.errors import StoreError
+from newsletter.models import Package
+from newsletter.ses.queue import EventQueue
 from newsletter.ses.submit import Quota, Ses
+from newsletter.states import State
 from newsletter.store import open_store
+from newsletter.vigil import Vigil
 from tests.store_contract import PACKAGE
 
 ROOT = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Evening:
+    """How the sender is run: killed at which step (0: at none), how long it waits for an answer, with SES's events or
+    without, how many come first, and how far ahead its clock is; seconds.
+    """
+
+    kill_at: int = 0
+    read_seconds: float = 20.0
+    events: bool = False
+    slice_size: int = 0
+    quiet: float = 900.0
+    ahead: float = 0.0
 
 
 class Steps:
@@ -64,23 +84,52 @@ class FiveAtATime(Ses):
         return replace(super().quota(), per_second=5.0)
 
 
-def world(url: str, briefing: str, kill_at: int) -> None:
-    steps = Steps(kill_at)
-    store = open_store(url)
-    with store.sending(briefing):
-        mailer = steps.around(FiveAtATime("newsletter"))
+class Impatient(Vigil):
+    """Whoever kills the sender does not wait ten minutes for its first slice."""
+
+    patience, between = 1.0, 0.02
+
+
+def mailed(briefing: str) -> Package:
+    """What is mailed as `briefing`: a subject of its own, and so a hash of its own."""
+    made = replace(PACKAGE, month=briefing, subject=briefing)
+    return replace(made, content_hash=package.content_hash(made))
+
+
+def world(url: str, briefing: str, evening: Evening) -> None:
+    """Mail `briefing` from the ledger at `url`, as `newsletter send` does."""
+    FiveAtATime.read_seconds = evening.read_seconds
+    steps = Steps(evening.kill_at)
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=evening.ahead)
+
+    real = open_store(url)
+    with real.sending(briefing):
+        store, ses = steps.around(real), steps.around(FiveAtATime("newsletter"))
+        aftermath = vigil = None
+        if evening.events:
+            queue = EventQueue(os.environ["EVENTS_QUEUE_URL"], os.environ["EVENTS_TOPIC_ARN"])
+            aftermath = Aftermath(store, steps.around(queue), real.path.parent / "quarantine", clock)  # type: ignore[attr-defined]
+            vigil = Impatient(store, aftermath, clock)
+            if real.frozen(briefing):
+                store.hold_orphans(briefing, clock())
+                aftermath.read()
+                aftermath.settle(briefing, timedelta(seconds=evening.quiet))
         links = Links("https://briefing.example.org", (b"k" * 32,))
         delivery = Delivery(
-            steps.around(store), mailer, links, lambda: datetime.now(UTC), lambda seconds: None
+            store, ses, links, clock, lambda seconds: None, vigil=vigil, slice_size=evening.slice_size
         )
-        delivery.run(replace(PACKAGE, month=briefing, subject=briefing, content_hash=briefing.ljust(64, "0")))
+        report = delivery.run(mailed(briefing))
+        if aftermath and report.counts.of(State.IN_DOUBT):
+            aftermath.mail_canary(ses, PACKAGE.sender)
 
 
-def child(url: str, briefing: str, kill_at: int, gate: tuple[int, int]) -> None:
+def child(url: str, briefing: str, evening: Evening, gate: tuple[int, int]) -> None:
     os.close(gate[1])
     os.read(gate[0], 1)  # until the parent closes its end
     try:
-        world(url, briefing, kill_at)
+        world(url, briefing, evening)
     except StoreError:
         os._exit(75)
     os._exit(0)
@@ -93,7 +142,7 @@ def main() -> None:
         gate, children = os.pipe(), []
         for url in order["urls"]:
             if not (pid := os.fork()):
-                child(url, order["briefing"], order["kill_at"], gate)
+                child(url, order["briefing"], Evening(**order["evening"]), gate)
             children.append(pid)
         for end in gate:
             os.close(end)
@@ -104,9 +153,10 @@ def main() -> None:
 class Sender:
     """The other end: starts this module in `environment`, and gives it orders."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], before: Sequence[str] = ()) -> None:
+        """`before` is the beginning of the command, for a tracer."""
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kill_child"],
+            [*before, sys.executable, "-m", "tests.kill_child"],
             cwd=ROOT,
             env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.PIPE,
@@ -114,11 +164,11 @@ class Sender:
             text=True,
         )
 
-    def run(self, urls: Sequence[str], briefing: str, kill_at: int = 0) -> list[int]:
+    def run(self, urls: Sequence[str], briefing: str, evening: Evening = Evening()) -> list[int]:
         """Run a sender for each store, all together; how each of them ended."""
         assert self._process.stdin
         assert self._process.stdout
-        order = {"urls": list(urls), "briefing": briefing, "kill_at": kill_at}
+        order = {"urls": list(urls), "briefing": briefing, "evening": asdict(evening)}
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
         statuses: list[int] = json.loads(self._process.stdout.readline())

@@ -5,13 +5,18 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import os
 import re
+import signal
 import sqlite3
+import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
+from math import log2
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +25,8 @@ import pytest
 from newsletter import tokens
 from newsletter.delivery import Delivery, Links, Report
 from newsletter.errors import Refused
-from newsletter.local_ses.config import LocalSesConfig
+from newsletter.interrupt import heeding
+from newsletter.local_ses.config import LocalSesConfig, RunningSes
 from newsletter.local_ses.server import running
 from newsletter.ses.submit import EntryResult, Ses
 from newsletter.states import OPEN, STEPS, State, may
@@ -34,8 +40,8 @@ KEYS = (b"k" * 32,)
 class Post:
     """A local SES of the test's own, with a store and a sender beside it."""
 
-    def __init__(self, folder: Path, clock: Clock, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.folder, self.clock, self.url = folder, clock, url
+    def __init__(self, folder: Path, clock: Clock, ses: RunningSes) -> None:
+        self.folder, self.clock, self.calls = folder, clock, ses.calls
         self.store: Store = open_store(f"sqlite:///{folder / 'newsletter.db'}")
 
     def deliver(self, package: Any = PACKAGE) -> Report:
@@ -70,7 +76,7 @@ def post(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Itera
     with running(config) as ses:
         for name, value in ses.environment.items():
             monkeypatch.setenv(name, value)
-        made = Post(tmp_path, clock, ses.url, monkeypatch)
+        made = Post(tmp_path, clock, ses)
         yield made
         made.store.close()
 
@@ -213,23 +219,59 @@ def test_endless_throttling_ends_the_run_with_everyone_still_pending(post: Post)
     assert post.deliver().counts.states == {State.SUBMITTED: 20}
 
 
-def test_one_address_that_ses_refuses_costs_only_itself(post: Post) -> None:
+@pytest.mark.parametrize("bad", [{0}, {24}, {25}, {33}, {49}, {0, 49}, {7, 8}], ids=str)
+def test_an_address_that_ses_refuses_costs_only_itself_and_few_calls(post: Post, bad: set[int]) -> None:
     fill(post.store, 50)
-    bad = "reader0033@example.org"
-    post.faults(
-        {
-            "operation": "SendBulkEmail",
-            "to": bad,
-            "action": "error",
-            "status": 400,
-            "code": "BadRequestException",
-        }
-    )
+    to = [f"reader{number:04d}@example.org" for number in bad]
+    refusal = {"action": "error", "status": 400, "code": "BadRequestException"}
+    post.faults({"operation": "SendBulkEmail", "to": to, **refusal})
     report = post.deliver()
-    assert report.counts.states == {State.SUBMITTED: 49, State.FAILED: 1}
-    assert bad not in post.accepted()
+    assert report.counts.states == {State.SUBMITTED: 50 - len(bad), State.FAILED: len(bad)}
+    assert not post.accepted().keys() & set(to)
     assert set(post.accepted().values()) == {1}
-    assert report.calls <= 13
+    assert report.calls <= len(bad) * (2 * log2(50) + 1)
+
+
+def test_whoever_fails_three_times_is_given_up_and_the_others_are_mailed(post: Post) -> None:
+    fill(post.store, 10)
+    failing = ["reader0003@example.org", "reader0007@example.org"]
+    post.faults({"operation": "SendBulkEmail", "to": failing, "action": "entry_status", "status": "FAILED"})
+    report = post.deliver()
+    assert report.counts.states == {State.SUBMITTED: 8, State.FAILED: 2}
+    assert (report.calls, report.stopped) == (3, "")
+    assert post.deliver().calls == 0
+
+
+def test_the_tries_of_earlier_runs_count(post: Post) -> None:
+    fill(post.store, 60)
+    failing = {"to": "reader0003@example.org", "action": "entry_status", "status": "FAILED"}
+    for call in (2, 4):  # each run is stopped at its second call
+        post.faults(
+            {"operation": "SendBulkEmail", **failing},
+            {
+                "operation": "SendBulkEmail",
+                "call": 2,
+                "action": "error",
+                "status": 403,
+                "code": f"Expired{call}",
+            },
+        )
+        assert post.deliver().counts.of(State.FAILED) == 0
+    post.faults({"operation": "SendBulkEmail", **failing})
+    report = post.deliver()
+    assert report.counts.states == {State.SUBMITTED: 59, State.FAILED: 1}
+    assert report.calls == 1
+
+
+@pytest.mark.parametrize("to", ["*", "reader00[3-9]*"], ids=["all", "all from the thirtieth on"])
+def test_if_everybody_fails_nobody_is_given_up(post: Post, to: str) -> None:
+    fill(post.store, 130)
+    post.faults({"operation": "SendBulkEmail", "to": to, "action": "entry_status", "status": "FAILED"})
+    report = post.deliver()
+    assert "SES keeps refusing: FAILED" in report.stopped
+    assert report.counts.of(State.FAILED) == 0
+    post.faults()
+    assert post.deliver().counts.states == {State.SUBMITTED: 130}
 
 
 @pytest.mark.parametrize(
@@ -259,7 +301,7 @@ def test_a_refusal_of_everything_gives_nobody_up(post: Post, refusal: dict[str, 
         ("TRANSIENT_FAILURE", State.SUBMITTED, False),
         ("MESSAGE_REJECTED", State.FAILED, False),
         ("INVALID_PARAMETER", State.FAILED, False),
-        ("FAILED", State.FAILED, False),
+        ("FAILED", State.SUBMITTED, False),  # it may be tried three times
         ("ACCOUNT_SUSPENDED", State.PENDING, True),
         ("ACCOUNT_DAILY_QUOTA_EXCEEDED", State.PENDING, True),
         ("ACCOUNT_SENDING_PAUSED", State.PENDING, True),
@@ -329,25 +371,64 @@ def test_an_ses_that_is_not_there_leaves_everything_as_it_was(
     assert post.store.frozen("2020-10") is None
 
 
-def test_the_last_of_the_days_quota_is_used_and_not_more(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def seventy_a_day(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Post]:
+    """An account that may mail 70 in 24 hours; its clock is the sender's."""
     config = LocalSesConfig(
         tmp_path / "m",
         tmp_path / "s.sqlite",
-        tmp_path / "a.jsonl",
+        tmp_path / "accepts.jsonl",
         identities=("example.org",),
         daily_quota=70,
+        max_send_rate=10_000,
+        now=lambda: clock.now.timestamp(),
     )
     with running(config) as ses:
         for name, value in ses.environment.items():
             monkeypatch.setenv(name, value)
-        post = Post(tmp_path, clock, ses.url, monkeypatch)
-        fill(post.store, 100)
+        made = Post(tmp_path, clock, ses)
+        yield made
+        made.store.close()
+
+
+def test_the_days_quota_is_used_up_and_the_rest_follows_on_the_next_days(
+    seventy_a_day: Post, clock: Clock
+) -> None:
+    post = seventy_a_day
+    fill(post.store, 150)
+    for now, pending in ((70, 80), (70, 10), (10, 0)):
         report = post.deliver()
-        post.store.close()
-    assert report.counts.states == {State.SUBMITTED: 70, State.PENDING: 30}
-    assert "quota" in report.stopped
+        assert (report.submitted_now, report.counts.of(State.PENDING)) == (now, pending)
+        assert ("quota is used up" in report.stopped) is bool(pending)
+        clock.now += timedelta(hours=23)
+        assert post.deliver().calls == 0
+        clock.now += timedelta(hours=1)
+    assert Counter(post.accepted().values()) == {1: 150}
+
+
+def test_what_the_account_s_other_mail_uses_of_the_quota_is_noticed_within_a_minute(
+    seventy_a_day: Post, clock: Clock
+) -> None:
+    post = seventy_a_day
+    fill(post.store, 70)
+    sizes = []
+
+    class Shared(Ses):
+        def submit(self, *arguments: Any, **more: Any) -> list[EntryResult]:
+            template, package, entries, tags = arguments
+            results = super().submit(*arguments, **more)
+            if not sizes:
+                others = [replace(entry, to=f"other{n}@example.org") for n, entry in enumerate(entries[:15])]
+                super().submit(template, package, others, tags)
+            sizes.append(len(entries))
+            clock.now += timedelta(seconds=61)
+            return results
+
+    links = Links("https://briefing.example.org", KEYS)
+    report = Delivery(post.store, Shared("newsletter"), links, clock, clock.pause).run(PACKAGE)
+    assert sizes == [50, 5]
+    assert "quota is used up" in report.stopped
+    assert report.counts.states == {State.SUBMITTED: 55, State.PENDING: 15}
 
 
 def test_the_pace_keeps_under_the_accounts_rate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -387,6 +468,107 @@ def test_an_unsubscription_during_the_run_is_heeded_at_the_next_claim(post: Post
     report = Delivery(post.store, Interrupted("newsletter"), links, post.clock, post.clock.pause).run(PACKAGE)
     assert report.counts.states == {State.SUBMITTED: 119, State.SKIPPED: 1}
     assert withdrawn not in post.accepted()
+
+
+class Acting(Ses):
+    """Does something after its n-th call, before the answer is written down."""
+
+    def __init__(self, call: int, act: Callable[[], None]) -> None:
+        super().__init__("newsletter")
+        self.left, self.act = call, act
+
+    def submit(self, *arguments: Any, **more: Any) -> list[EntryResult]:
+        try:
+            return super().submit(*arguments, **more)
+        finally:
+            self.left -= 1
+            if self.left == 0:
+                self.act()
+
+
+def sender(post: Post, mailer: Ses, **more: Any) -> Delivery:
+    links = Links("https://briefing.example.org", KEYS)
+    return Delivery(post.store, mailer, links, post.clock, more.pop("pause", post.clock.pause), **more)
+
+
+def test_asked_to_stop_it_ends_after_the_call_that_is_under_way(post: Post) -> None:
+    fill(post.store, 150)
+    delivery = sender(post, Acting(2, lambda: delivery.stop()))
+    report = delivery.run(PACKAGE)
+    assert (report.stopped, report.calls) == ("it was asked to", 2)
+    assert report.counts.states == {State.SUBMITTED: 100, State.PENDING: 50}
+    assert post.deliver().counts.states == {State.SUBMITTED: 150}
+    assert set(post.accepted().values()) == {1}
+
+
+def test_asked_to_stop_while_it_looks_for_a_bad_address_it_makes_no_further_call(post: Post) -> None:
+    fill(post.store, 50)
+    refusal = {"action": "error", "status": 400, "code": "BadRequestException"}
+    post.faults({"operation": "SendBulkEmail", "to": "reader0049@example.org", **refusal})
+    delivery = sender(post, Acting(2, lambda: delivery.stop()))
+    report = delivery.run(PACKAGE)
+    assert report.calls == 2
+    assert report.counts.states == {State.SUBMITTED: 25, State.PENDING: 25}
+
+
+def test_a_pause_ends_when_it_is_asked_to_stop(post: Post) -> None:
+    fill(post.store, 20)
+    post.faults({"operation": "SendBulkEmail", "action": "throttle"})
+    began = post.clock.now
+
+    def pause(seconds: float) -> None:
+        post.clock.pause(seconds)
+        if (post.clock.now - began).total_seconds() > 20:
+            delivery.stop()
+
+    delivery = sender(post, Ses("newsletter"), pause=pause)
+    assert delivery.run(PACKAGE).counts.states == {State.PENDING: 20}
+    assert 20 < (post.clock.now - began).total_seconds() < 21
+
+
+def test_asked_to_stop_before_a_call_it_makes_none(post: Post) -> None:
+    fill(post.store, 20)
+    delivery = sender(post, Ses("newsletter"), pause=lambda seconds: delivery.stop())
+    report = delivery.run(PACKAGE)
+    assert (report.calls, report.counts.states) == (0, {State.PENDING: 20})
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_falls_between_no_call_and_its_record(post: Post, number: signal.Signals) -> None:
+    """In this very process: without `heeding` the signal would end the tests, as it would end a sender."""
+    fill(post.store, 150)
+    post.faults({"operation": "SendBulkEmail", "call": 2, "action": "latency", "seconds": 0.6})
+
+    def press() -> None:
+        while post.calls("SendBulkEmail") < 2:
+            time.sleep(0.01)
+        for _ in range(3):  # impatiently
+            time.sleep(0.05)
+            os.kill(os.getpid(), number)
+
+    thread = threading.Thread(target=press)
+    delivery = sender(post, Ses("newsletter"))
+    before = signal.getsignal(number)
+    thread.start()
+    with heeding(delivery.stop):
+        report = delivery.run(PACKAGE)
+        thread.join()
+    assert signal.getsignal(number) is before
+    assert report.counts.states == {State.SUBMITTED: 100, State.PENDING: 50}
+
+
+@pytest.mark.parametrize("step", [timedelta(days=-1), timedelta(days=1)], ids=["back", "forward"])
+def test_a_clock_that_is_set_by_a_day_during_the_run_changes_nothing(post: Post, step: timedelta) -> None:
+    fill(post.store, 220)
+
+    def turn() -> None:
+        post.clock.now += step
+
+    post.faults({"operation": "SendBulkEmail", "call": 3, "action": "reset", "when": "after"})
+    report = sender(post, Acting(2, turn)).run(PACKAGE)
+    assert report.counts.states == {State.SUBMITTED: 170, State.IN_DOUBT: 50}
+    assert post.deliver().calls == 0
+    assert set(post.accepted().values()) == {1}
 
 
 def test_the_table_of_steps_never_leads_back_from_accepted_to_pending() -> None:

@@ -201,6 +201,24 @@ def test_a_verified_domain_lets_its_subdomain_and_an_address_of_its_own_mail(pra
     assert found["DKIM"].verdict is Verdict.SOUND, "an address that sets nothing has it from its domain"
 
 
+def test_an_address_that_sets_no_dkim_has_that_of_its_domain(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with apart(tmp_path, monkeypatch, identities=("example.com", "briefing@example.com")) as practice:
+        found = practice.examine(Part.CANARY)
+    assert "briefing@example.com is verified" in found["identity"].words
+    assert found["DKIM"].verdict is Verdict.SOUND
+    assert "bounce.example.com" in found["MAIL FROM"].words
+
+
+def test_a_policy_that_names_the_domain_alone_is_enough(practice: Practice) -> None:
+    practice.own.plan(
+        calls=[{"operation": "GetEmailIdentity", "times": 1, "action": "error", "status": 403,
+                "code": "AccessDeniedException"}]
+    )  # fmt: skip
+    assert "example.com is verified" in practice.examine()["identity"].words
+
+
 def test_a_configuration_set_that_is_not_there_and_one_that_says_too_little_are_told(
     practice: Practice,
 ) -> None:
@@ -365,6 +383,23 @@ def test_a_database_that_cannot_be_opened_leaves_the_rest_to_be_asked(practice: 
     assert "STORE_URL" in found["database"].mend
     assert found["audience"].verdict is Verdict.SKIPPED
     assert found["events"].verdict is Verdict.SKIPPED
+    assert found["identity"].verdict is Verdict.SOUND
+
+
+def test_a_damaged_database_is_a_red_line_and_never_a_traceback(practice: Practice, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.db"
+    store = open_store(f"sqlite:///{path}")
+    fill(store, 2_000)
+    store.close()
+    with path.open("r+b") as file:
+        size = path.stat().st_size
+        file.seek(size // 2)
+        file.write(b"\xff" * (size - size // 2))
+    store = open_store(f"sqlite:///{path}")
+    found = practice.examine(store=store)
+    store.close()
+    assert found["integrity"].verdict is Verdict.BROKEN
+    assert found["audience"].verdict is Verdict.SKIPPED
     assert found["identity"].verdict is Verdict.SOUND
 
 

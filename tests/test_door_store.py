@@ -153,6 +153,16 @@ def test_no_byte_of_an_erased_address_is_in_any_file(store: Store, path: Path, a
     (quarantine / "2.json").write_text("{}")
     assert held(path.parent, text)
     assert erasure.erase(store, public_id, KEYS, quarantine, NOW)
+    late = Sighting(
+        Evidence.COMPLAINT,
+        "id-late",
+        NOW,
+        "2020-09",
+        "a1",
+        2,
+        f"from {text} <first@{text.rpartition('@')[2]}>",
+    )
+    assert store.apply([late], NOW) == 1  # what SES tells afterwards does not bring it back
     for each in (text, f"first@{text.rpartition('@')[2]}", f"new@{text.rpartition('@')[2]}"):
         assert held(path.parent, each) == []
     assert (quarantine / "2.json").exists()
@@ -254,6 +264,24 @@ def test_who_left_or_was_erased_stays_so_when_an_older_database_is_put_back(path
     assert store.person(erased) is None
     assert store.erased(digests("gone@example.org"))
     assert [one for one in held(path.parent, "gone@example.org") if one.suffix != ".backup"] == []
+    store.close()
+
+
+def test_who_was_erased_and_uses_an_old_link_after_a_backup_was_put_back_is_erased_again(
+    path: Path, store: Store
+) -> None:
+    public_id = joined(store)
+    store.close()
+    shutil.copy(path, path.with_suffix(".backup"))
+    store = open_store(f"sqlite:///{path}")
+    store.erase(public_id, digests, NOW)
+    store.close()
+    shutil.copy(path.with_suffix(".backup"), path)
+    store = open_store(f"sqlite:///{path}")
+    assert store.unsubscribe(public_id, NOW, "one-click")
+    assert store.lagging() == 1
+    assert store.replay(NOW) == 1
+    assert store.person(public_id) is None
     store.close()
 
 

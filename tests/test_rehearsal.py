@@ -103,7 +103,7 @@ def test_its_events_change_nothing_in_the_ledger(ses: World, store: Store, tmp_p
     fill(store, 2)
     store.freeze(replace(MAIL, month="2020-10"), datetime.now(UTC))
     before = store.counts("2020-10")
-    try_on("desk@example.org")
+    try_on("desk@example.org", "editor@example.org")
     queue = EventQueue(ses.server.queue_url, ses.server.topic_arn, "eu-west-1")
     read = Aftermath(store, queue, tmp_path / "quarantine", lambda: datetime.now(UTC)).read(wait=5)
     assert read.messages > 0

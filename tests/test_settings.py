@@ -190,3 +190,18 @@ def test_in_the_project_s_folder_the_store_is_its_own_unless_another_is_named(fo
     (folder / "publication.toml").touch()
     assert Settings.from_env({}).store_url == "sqlite:///var/newsletter.db"
     assert Settings.from_env(STORE).store_url == STORE["STORE_URL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("TRUSTED_PROXIES", "-1"), ("TRUSTED_PROXIES", "yes"), ("PROOF_OF_WORK", "never")]
+)
+def test_a_setting_of_the_door_that_cannot_be_is_refused_at_once(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=name):
+        Settings.from_env({**STORE, name: text})
+
+
+def test_the_door_believes_no_proxy_and_asks_for_no_work_unless_told() -> None:
+    usual = Settings.from_env(STORE)
+    assert (usual.trusted_proxies, usual.always_work) == (0, False)
+    told = Settings.from_env({**STORE, "TRUSTED_PROXIES": "2", "PROOF_OF_WORK": "always"})
+    assert (told.trusted_proxies, told.always_work) == (2, True)

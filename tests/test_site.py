@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -181,6 +182,7 @@ def test_another_theme_works_by_setting_theme_alone(project: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Oil &" in project.read("output/analyses/2020/a/index.html")
     assert "/analyses/2020/a/" in project.read("output/analyses/index.html")
+    assert re.findall("@@.*?@@", project.read("build/door/frame.html")) == ["@@title@@", "@@content@@"]
 
 
 def test_other_plugins_work_beside_ours(project: Project) -> None:

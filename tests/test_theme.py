@@ -119,6 +119,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         path.write_text(text, encoding="utf-8")
     words = ["-m", "pelican", str(folder / "content"), "-o", str(folder / "output"), "-s", "pelicanconf.py"]
     words += ["--fatal", "warnings", "-e", f'BRIEFING_PACKAGES="{folder / "build"}"']
+    words += [f'DOOR_FRAME="{folder / "door/frame.html"}"']
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return folder / "output"
@@ -230,10 +231,12 @@ def test_forms_have_labels_and_say_what_they_send(site: Path) -> None:
     sign_up, contact = tree(site, PIECE).xpath("//form")
     for form, action in ((sign_up, "/subscribe"), (contact, "/contact")):
         assert (form.get("method"), form.get("action")) == ("post", action)
-        for field in form.xpath(".//input[not(@type='hidden')] | .//textarea"):
+        for field in form.xpath(".//input[not(@type='hidden' or @name='homepage')] | .//textarea"):
             assert form.xpath(f".//label[@for='{field.get('id')}']"), field.get("name")
             assert field.get("required") is not None
-    assert [field.get("name") for field in sign_up.xpath(".//input")] == ["email"]
+        (trap,) = form.xpath(".//*[@aria-hidden='true']//input[@name='homepage']")  # for programs alone
+        assert (trap.get("tabindex"), trap.get("required")) == ("-1", None)
+    assert [field.get("name") for field in sign_up.xpath(".//input")] == ["email", "homepage"]
     assert text(sign_up.find(".//button")) == "Send me the briefing"
     assert sign_up.xpath(".//p//a/@href") == ["/privacy/"]
     hidden = {field.get("name"): field.get("value") for field in contact.xpath(".//input[@type='hidden']")}

@@ -135,10 +135,17 @@ def test_too_late_is_held_and_a_little_late_is_not() -> None:
 def test_waiting_ends_at_the_moment_and_not_before(clock: Clock) -> None:
     due = clock.now + timedelta(hours=3, seconds=7)
     told: list[float] = []
-    wait(due, clock, clock.pause, told.append)
+    pauses: list[float] = []
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        clock.pause(seconds)
+
+    assert wait(due, HOUR, clock, pause, told.append) is Due.NOW
     assert clock.now == due
     assert told[0] == 3 * 3600 + 7
     assert told == sorted(told, reverse=True)
+    assert max(pauses) <= 10  # it looks at the clock often: a pause does not notice that the machine sleeps
 
 
 def test_a_clock_that_is_set_back_makes_it_wait_longer_and_never_shorter(clock: Clock) -> None:
@@ -150,19 +157,19 @@ def test_a_clock_that_is_set_back_makes_it_wait_longer_and_never_shorter(clock: 
         if back and clock.now > due - timedelta(minutes=10):
             clock.now -= back.pop()
 
-    wait(due, clock, pause)
+    assert wait(due, HOUR, clock, pause) is Due.NOW
     assert not back
     assert clock.now == due
 
 
-def test_a_machine_that_slept_through_it_notices_at_once(clock: Clock) -> None:
-    due = clock.now + HOUR
-    pauses = []
-
+@pytest.mark.parametrize(
+    ("asleep", "ends"),
+    [(timedelta(minutes=90), Due.NOW), (timedelta(hours=4), Due.MISSED), (timedelta(days=4), Due.MISSED)],
+)
+def test_a_machine_that_slept_through_it_notices_and_holds(
+    clock: Clock, asleep: timedelta, ends: Due
+) -> None:
     def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        clock.now += timedelta(hours=5)  # asleep meanwhile
+        clock.now += asleep
 
-    wait(due, clock, pause)
-    assert len(pauses) == 1
-    assert judge(due, clock.now, HOUR) is Due.MISSED
+    assert wait(clock.now + HOUR, HOUR, clock, pause) is ends

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from newsletter.tokens import Purpose, mint, verify
+from newsletter.tokens import Purpose, digests, keyed_hash, mint, stamp, stamped, verify
 
 NEW, OLD = b"n" * 32, b"o" * 32
 LEAVE = Purpose.UNSUBSCRIBE
@@ -22,7 +23,6 @@ class Another(StrEnum):
     """Purposes that a later version could have."""
 
     SAME_LENGTH = "unsubscribf"
-    CONFIRM = "confirm"
     LONGER = "unsubscribe-all"
     NONE = ""
 
@@ -127,3 +127,55 @@ def test_nobody_s_link_works_for_somebody_else(other: bytes) -> None:
     for head, mac in ((theirs[:20], mine[20:]), (mine[:20], theirs[20:])):
         assert verify(urlsafe_b64encode(head + mac).decode(), LEAVE, [NEW]) is None
     assert verify(mint(LEAVE, other, [NEW]), LEAVE, [NEW]) == other
+
+
+@pytest.mark.parametrize("key", [NEW, OLD])
+@pytest.mark.parametrize("purpose", Purpose)
+def test_every_link_opens_with_its_own_key_and_for_its_own_purpose_alone(
+    purpose: Purpose, key: bytes
+) -> None:
+    token = mint(purpose, SUBJECT, [key])
+    opened = {
+        (other, with_key) for other in Purpose for with_key in (NEW, OLD) if verify(token, other, [with_key])
+    }
+    assert opened == {(purpose, key)}
+
+
+# -- stamps
+
+AT = datetime(2020, 11, 2, 12, 0, 7, 999_000, tzinfo=UTC)
+
+
+def test_a_stamp_says_when_it_was_made_to_the_second_and_in_any_time_zone() -> None:
+    assert stamped(stamp(AT, [NEW]), [NEW, OLD]) == AT.replace(microsecond=0)
+    assert stamped(stamp(AT.astimezone(timezone(timedelta(hours=9))), [OLD]), [NEW, OLD]) == AT.replace(
+        microsecond=0
+    )
+
+
+def test_no_two_stamps_are_alike() -> None:
+    """So that each can be used up by itself."""
+    assert len({stamp(AT, [NEW]) for _ in range(100)}) == 100
+
+
+def test_no_other_text_is_a_stamp() -> None:
+    made = stamp(AT, [NEW])
+    assert stamped(made, [OLD]) is None
+    for other in ("", TOKEN, made[:-1], made + "=", mint(Purpose.CONFIRM, SUBJECT, [NEW])):
+        assert stamped(other, [NEW]) is None
+    assert verify(made, LEAVE, [NEW]) is None
+
+
+# -- hashes of addresses
+
+
+def test_a_hash_tells_use_text_and_key_apart() -> None:
+    made = {keyed_hash(use, text, key) for use in ("a", "b") for text in ("x", "y", "") for key in (NEW, OLD)}
+    assert len(made) == 12
+    assert all(len(one) == 16 for one in made)
+
+
+def test_a_hash_of_what_was_erased_is_the_same_for_all_time() -> None:
+    """It stands in databases, and what it recognises must not come back. Made once, as the links above."""
+    assert digests("reader@example.org", [NEW])[0].hex() == "2ab962eb51ec1bbae32e1e3071c6b297"
+    assert digests("reader@example.org", [OLD, NEW])[1] == digests("reader@example.org", [NEW])[0]

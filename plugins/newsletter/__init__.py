@@ -9,6 +9,8 @@
                                                    └── aftermath, settle ◄── SES's events ◄─┤
                                               local_ses (the same HTTP) ──► var/mailbox/*.eml
 
+    visitors ──door──► store (a letter is written down) ──postman──► ses ──► one inbox ──its link──► door
+
 A module with a `register()` is a Pelican plugin; the others are not. This file imports nothing:
 whatever it imported, every command would pay for.
 """

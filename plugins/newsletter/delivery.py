@@ -130,10 +130,10 @@ class Delivery:
         What was frozen is what is mailed, whatever `package` says now. `takeover` goes on with this ledger although
         another has had its turn; with `corrects` it is an erratum to those who were mailed that briefing.
 
-        Raises SesError when SES cannot be asked at all, StoreError when another ledger has had this one's turn; then
-        nothing has been frozen, and nobody mailed.
+        Raises SesError when SES cannot be asked at all, StoreError when another ledger has had this one's turn: nobody
+        was mailed then, and nothing has been frozen unless only the events could not be read.
         """
-        briefing = package.month
+        briefing, accepted = package.month, 0
         frozen = self._store.frozen(briefing)
         if frozen is not None:
             package = frozen
@@ -141,6 +141,7 @@ class Delivery:
             counts = self._store.counts(briefing)
             if not counts.of(State.PENDING):
                 return Report(counts, 0, 0)
+            accepted = counts.of(*ACCEPTED)
         quota = self._mailer.quota()
         if not quota.enabled:
             raise SesError(
@@ -148,15 +149,15 @@ class Delivery:
             )
         turns = Turns(self._store, self._mailer, briefing, self._through, self._clock, self._pause)
         turns.take(takeover)
-        if self._vigil and frozen is not None:
-            self._vigil.catch_up()
         template = template_name(package)
         patiently(lambda: self._mailer.store_template(template, package), self._pause)
         self._store.freeze(package, self._clock(), self._through, corrects)
+        if self._vigil and (frozen is not None or takeover):
+            self._vigil.catch_up()
         calls = Calls(self._mailer, template, package, self._entry, lambda: self._stopping)
         warnings = []
         try:
-            stopped = self._submit_all(briefing, calls, quota)
+            stopped = self._submit_all(briefing, calls, quota, accepted)
         finally:
             if calls.made:  # however it ended: a copy of the ledger from before this moment is an old one
                 warnings.append(turns.close())
@@ -165,12 +166,11 @@ class Delivery:
         warning = " ".join(filter(None, warnings))
         return Report(self._store.counts(briefing), self._submitted, calls.made, stopped, warning)
 
-    def _submit_all(self, briefing: str, calls: Calls, quota: Quota) -> str:
-        """Submit batch after batch; the reason for stopping early, or ""."""
+    def _submit_all(self, briefing: str, calls: Calls, quota: Quota, accepted: int) -> str:
+        """Submit batch after batch; the reason for stopping early, or "". `accepted` were so before this run."""
         pace, ask_quota = Pace(quota.per_second), Every(self.quota_every, self._clock)
         in_vain = unanswered = 0
         left, room = quota.left_today, self._room(briefing)
-        accepted = self._store.counts(briefing).of(*ACCEPTED)
         while not self._stopping:
             if room < 1:
                 if reason := self._rest_may_follow(briefing):

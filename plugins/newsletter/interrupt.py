@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 # Ctrl-C, a service manager's stop, a terminal that goes away.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -19,6 +19,26 @@ def heeding(stop: Callable[[], None]) -> Iterator[None]:
     before = {number: signal.signal(number, lambda *_: stop()) for number in _SIGNALS}
     try:
         yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def ending() -> Iterator[None]:
+    """A block that goes on until it is told to end: by Ctrl-C, a service manager's stop, a terminal that goes away.
+
+    All of them end it in the same way, so that what it has opened is closed. A web server within it may have its own
+    say first (uvicorn takes a signal, shuts down, and sends it again).
+    """
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
+    try:
+        with suppress(KeyboardInterrupt):
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

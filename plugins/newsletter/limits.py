@@ -32,7 +32,7 @@ class Numbers:
     address_day: int = 3
     network_hour: int = 10
     network_day: int = 30
-    hour: int = 1000
+    hour: int = 300
     proven: int = 3000
     subscriber_day: int = 5
 

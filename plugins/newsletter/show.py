@@ -134,7 +134,11 @@ class Progress:
         self._note = ""
         self._samples = deque([(ticks(), self._tally.done)])
         self._live = Live(
-            console=_err, get_renderable=self._drawn, transient=True, refresh_per_second=4, auto_refresh=True
+            console=_err,
+            get_renderable=self._drawn,
+            transient=True,
+            refresh_per_second=4,
+            redirect_stdout=_out.is_terminal,
         )
 
     def __enter__(self) -> Progress:
@@ -186,7 +190,14 @@ class Progress:
         words = "   ".join(self._pace())
         width = min(40, max(8, _err.width - _LABEL - len(words) - 3))
         line = Table.grid(padding=(0, 2, 0, 0))
-        bar = ProgressBar(total=max(1, self._tally.total), completed=self._tally.done, width=width)
+        bar = ProgressBar(
+            total=max(1, self._tally.total),
+            completed=self._tally.done,
+            width=width,
+            style="dim",
+            complete_style="cyan",
+            finished_style="green",
+        )
         line.add_row(Text(f"{'submitting':<{_LABEL - 2}}", style="bold"), bar, Text(words))
         states = Text(
             " " * _LABEL + " · ".join(self._states()), style="dim", overflow="ellipsis", no_wrap=True
@@ -201,7 +212,11 @@ class Countdown:
         self._until = until
         self._left = 0.0
         self._live = Live(
-            console=_err, get_renderable=self._drawn, transient=True, refresh_per_second=2, auto_refresh=True
+            console=_err,
+            get_renderable=self._drawn,
+            transient=True,
+            refresh_per_second=2,
+            redirect_stdout=_out.is_terminal,
         )
 
     def __enter__(self) -> Countdown:

@@ -83,16 +83,18 @@ def judge(due: datetime, now: datetime, lateness: timedelta) -> Due:
 
 def wait(
     due: datetime,
+    lateness: timedelta,
     clock: Callable[[], datetime],
     pause: Callable[[float], None],
     tell: Callable[[float], None] = lambda left: None,
     step: float = 10.0,
-) -> None:
-    """Wait until the clock shows `due`; `tell` is told before each pause how many seconds are left.
+) -> Due:
+    """Wait until the clock shows `due`, and judge the moment at which that was noticed: NOW, or MISSED.
 
-    It looks at the clock again every `step` seconds, because a long pause does not notice that the machine slept
-    or that somebody set the clock.
+    `tell` is told before each pause how many seconds are left. It looks at the clock again every `step` seconds,
+    because a long pause does not notice that the machine slept or that somebody set the clock.
     """
     while (left := (due - clock()).total_seconds()) > 0:
         tell(left)
         pause(min(left, step))
+    return judge(due, clock(), lateness)

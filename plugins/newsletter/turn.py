@@ -112,9 +112,9 @@ class Turns:
             f"{briefing}: another ledger has mailed it, or begun to: SES has turn {number} of it (the template "
             f"{self._name(number)}), and this ledger does not know of it. So this one was restored from a backup, or "
             "another machine sends the same briefing; whoever is pending here may have been mailed from there. Nobody "
-            "was mailed now. Send with the newest ledger. If this is the only one, let it catch up on what SES tells "
-            f"(newsletter events --once) and see who has it (newsletter audit {briefing}); then {command} --takeover "
-            "mails all who are still pending here, whatever the other ledger did."
+            "was mailed now. Send with the newest ledger. If this is the only one left, see who has it according to "
+            f"this one (newsletter audit {briefing}); {command} --takeover reads what SES still tells of it, and then "
+            "mails all who are pending here, whatever the other ledger did."
         )
 
     def _name(self, number: int) -> str:

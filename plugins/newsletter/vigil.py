@@ -79,11 +79,13 @@ class Vigil:
         return f"the first mails are not known to be sound after {self.patience / 60:.0f} minutes: {why}"
 
     def alarm(self, briefing: str, now: bool = False) -> str:
-        """Look at the events if it is time (or `now`): the reason to stop the mailing, or ""."""
+        """Look at the events if it is time: the reason to stop the mailing, or "". `now`: in any case, and at more
+        of them, since nobody is held up.
+        """
         began = self._clock()
         if not now and self._looked and timedelta(0) <= began - self._looked < self._rest:
             return ""
-        if unreadable := self._read(self.most):
+        if unreadable := self._read(self.most * (10 if now else 1)):
             return unreadable
         reason = settle.brakes(self._store.seen(briefing)) if self._brakes else ""
         self._looked = self._clock()

@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import click
 
-from newsletter.cli import answers, doctor, erratum, events, local, people, publish, sending, status, web
+from newsletter.cli import (
+    answers,
+    doctor,
+    erratum,
+    events,
+    local,
+    people,
+    post,
+    publish,
+    sending,
+    status,
+    web,
+)
 from newsletter.cli.words import Group
 
 
@@ -34,6 +46,7 @@ for command in (
     answers.audit,
     answers.resolve,
     web.web,
+    post.post,
     local.local_ses,
     local.serve,
 ):

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from newsletter.doctor import Patient
 
 _PACKAGES = Path("build/briefings")
+# How long a mailing waits for the canary before it begins.
+_PATIENCE = timedelta(seconds=60)
 _T = TypeVar("_T")
 _E = TypeVar("_E", bound=NewsletterError)
 
@@ -57,6 +59,31 @@ def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, as_j
     _tell(lambda shown: examine(patient, leave_out, shown.asking, shown.found), as_json, patient.month)
 
 
+def require_sound(mailing: str) -> None:
+    """Examine all that a mailing needs, before it begins or goes on, and tell what is not as it should be.
+
+    Raises SettingsError, with nobody mailed, if anything is broken.
+    """
+    from newsletter.doctor import examine
+
+    with Examination() as shown:
+        findings = examine(
+            _patient(mailing, _PATIENCE),
+            asking=shown.asking,
+            found=lambda finding: shown.found(finding) if finding.mend else None,
+        )
+    say("doctor", _counted(findings))
+    if worst(findings) is Verdict.BROKEN:
+        raise SettingsError(
+            f"Mend what is marked ✗ first. Nobody was mailed. To look again: newsletter doctor {mailing}"
+        )
+
+
+def _counted(findings: list[Finding]) -> str:
+    counts = Counter(finding.verdict for finding in findings)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in Verdict if counts[kind]) or "nothing to ask"
+
+
 def _tell(examination: Callable[[Examination], list[Finding]], as_json: bool, month: str) -> None:
     """Tell what an examination finds while it finds it, or as JSON; end with 1 if something is broken."""
     with Examination(silent=as_json) as shown:
@@ -66,11 +93,7 @@ def _tell(examination: Callable[[Examination], list[Finding]], as_json: bool, mo
         rows = [asdict(finding) for finding in findings]
         click.echo(json.dumps({"briefing": month or None, "verdict": verdict, "findings": rows}))
     else:
-        counts = Counter(finding.verdict for finding in findings)
-        say(
-            "doctor",
-            ", ".join(f"{counts[kind]} {kind}" for kind in Verdict if counts[kind]) or "nothing to ask",
-        )
+        say("doctor", _counted(findings))
     if verdict is Verdict.BROKEN:
         if not as_json:
             say("", "Mend what is marked ✗ first; until then nobody is mailed.")

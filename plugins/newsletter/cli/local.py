@@ -106,12 +106,13 @@ def serve(host: str, port: int, output: Path) -> None:
     from newsletter import front
     from newsletter.cli.web import open_door, postman
     from newsletter.door.guard import Place
+    from newsletter.interrupt import ending
     from newsletter.local_ses import server
 
     facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
     root = urlsplit(facts.site_url).path
     porch = front.Porch(front.site(output), root)
-    with ExitStack() as stack:
+    with ending(), ExitStack() as stack:
 
         def ready(running: RunningSes) -> None:
             port = urlsplit(running.url).port
@@ -127,5 +128,4 @@ def serve(host: str, port: int, output: Path) -> None:
             say("", "Ctrl-C ends it.")
 
         config = _local_config(STATE / "mailbox", None, 200.0, 50_000.0)
-        with suppress(KeyboardInterrupt):  # the way it is meant to end
-            server.serve(config, host, port, porch, ready)
+        server.serve(config, host, port, porch, ready)

@@ -15,13 +15,14 @@ import click
 
 from newsletter import issue, publication
 from newsletter.cli import approving, begun, waiting
+from newsletter.cli import doctor as examining
 from newsletter.cli.events import reader, settle
 from newsletter.cli.words import MONTH
 from newsletter.errors import SettingsError
 from newsletter.interrupt import heeding
 from newsletter.issue import Issue
 from newsletter.publication import Publication
-from newsletter.settings import Settings
+from newsletter.settings import Settings, is_loopback
 from newsletter.show import Progress, Tally, at_terminal, say, say_error
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 PACKAGES = Path("build/briefings")
 
 _STOPPING = "Stopping: SES's answer to the call in flight is waited for and written down."
-_STILL = "Still waiting for that answer, a minute at most: without it those recipients would be in doubt."
+_STILL = "Still waiting for it, a minute at most: else those recipients are in doubt."
 
 _OPTIONS = (
     click.argument("addresses", nargs=-1),
@@ -46,10 +47,18 @@ _OPTIONS = (
         help="Approve the package of this content hash, without asking.",
     ),
     click.option(
-        "--expect", type=click.IntRange(0), help="The number of recipients, where it is a surprising one."
+        "--expect",
+        metavar="N",
+        type=click.IntRange(0),
+        help="The number of recipients, where it is a surprising one.",
     ),
     click.option("--at", metavar="TIME", default="", help='"2020-11-02 09:00", "09:00" or "day 31 09:00".'),
-    click.option("--late", type=click.IntRange(1), help="Minutes after TIME it may still begin.  [60]"),
+    click.option(
+        "--late",
+        metavar="MINUTES",
+        type=click.IntRange(1),
+        help="How late after TIME it may still begin (publication.toml: lateness).",
+    ),
     click.option(
         "--canary",
         metavar="N",
@@ -65,10 +74,11 @@ _OPTIONS = (
     ),
     click.option(
         "--quiet",
+        metavar="MINUTES",
         type=click.FloatRange(min=0),
         default=15.0,
         show_default=True,
-        help="Minutes without an event after which a call that SES did not answer may be judged.",
+        help="How long without an event, until a call that SES did not answer may be judged.",
     ),
 )
 
@@ -126,7 +136,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
 
     facts = publication.load(Path(publication.FILE))
     settings = Settings.from_env()
-    links = Links(facts.site_url, settings.secret_keys())
+    links = Links(settings.site_url or facts.site_url, settings.secret_keys())
     command = (issue.of_id(briefing) or Issue(briefing)).command
     _check(options, facts)
     if options.test:
@@ -147,17 +157,22 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
         if begun.done(store, briefing, settings):
             return
         ses = begun.same_ses(store, briefing, settings)
+        _refuse_local_links(settings, ses)
         begun.tell(package, store.counts(briefing), ses)
+        examining.require_sound(briefing)
     else:
         package = packages.read(folder)
         ses = Ses(settings.configuration_set, settings.region)
+        _refuse_local_links(settings, ses)
         approving.tell_package(package)
         proposal = approving.propose(store, package, command, corrects)
         approving.tell_audience(proposal)
         approving.tell_way(proposal.audience, ses.quota(), ses)
+        examining.require_sound(briefing)
         approving.settle(proposal, options.approve, options.expect, at_terminal())
     if due:
         waiting.wait(due, lateness, facts, command)
+        examining.require_sound(briefing)
     with store.sending(briefing):
         # Meanwhile it may have been begun elsewhere; the package may be another one, and so may the audience.
         if frozen := store.frozen(briefing):
@@ -194,6 +209,17 @@ def _check(options: Options, facts: Publication) -> None:
         )
 
 
+def _refuse_local_links(settings: Settings, ses: Ses) -> None:
+    """Raises SettingsError where real mails would have practice's links."""
+    from newsletter.ses.submit import PRACTICE
+
+    if settings.site_url and is_loopback(settings.site_url) and ses.place != PRACTICE:
+        raise SettingsError(
+            f"SITE_URL: the links in the mails would lead to this machine ({settings.site_url}), and {ses.place} is "
+            "no practice. Take SITE_URL out of the environment. Nobody was mailed."
+        )
+
+
 def _rehearse(
     package: Package, facts: Publication, settings: Settings, links: Links, addresses: tuple[str, ...]
 ) -> None:
@@ -203,6 +229,7 @@ def _rehearse(
 
     testers = rehearsal.allowed(addresses, facts.testers)
     ses = Ses(settings.configuration_set, settings.region)
+    _refuse_local_links(settings, ses)
     refused = 0
     for tester, result in rehearsal.rehearse(package, testers, links.unsubscribe, ses, time.sleep):
         if result.status == "SUCCESS":

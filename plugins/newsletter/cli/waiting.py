@@ -22,29 +22,38 @@ def due_at(at: str, late: int | None, facts: Publication, command: str) -> tuple
         return None, lateness
     now = datetime.now(UTC)
     due = timing.parse(at, now, facts.zone, lateness)
-    _hold_if_missed(due, now, lateness, facts, command)
+    if timing.judge(due, now, lateness) is Due.MISSED:
+        raise _missed(due, now, lateness, facts, command)
     say(
-        "at", f"{_spelt(due, facts)}" + (f", in {duration((due - now).total_seconds())}" if due > now else "")
+        "at", _spelt(due, facts) + (f", in {duration((due - now).total_seconds())}" if due > now else ": now")
     )
     return due, lateness
 
 
 def wait(due: datetime, lateness: timedelta, facts: Publication, command: str) -> None:
-    """Wait until it is due. Raises SettingsError where that was missed all the same: the machine slept."""
-    with Countdown(_spelt(due, facts)) as countdown:
-        timing.wait(due, lambda: datetime.now(UTC), time.sleep, countdown.tell, step=1.0)
-    _hold_if_missed(due, datetime.now(UTC), lateness, facts, command)
-
-
-def _hold_if_missed(
-    due: datetime, now: datetime, lateness: timedelta, facts: Publication, command: str
-) -> None:
-    if timing.judge(due, now, lateness) is Due.MISSED:
+    """Wait until it is due. Raises SettingsError where that was missed all the same (the machine slept), and where
+    somebody stops it.
+    """
+    try:
+        with Countdown(_spelt(due, facts)) as countdown:
+            end = timing.wait(due, lateness, lambda: datetime.now(UTC), time.sleep, countdown.tell, step=1.0)
+    except KeyboardInterrupt:
         raise SettingsError(
-            f"{_spelt(due, facts)} was {duration((now - due).total_seconds())} ago, and more than "
-            f"{duration(lateness.total_seconds())} late is too late to go without asking. Nobody was mailed. To mail "
-            f'it now all the same: {command}; or at another time: {command} --at "YYYY-MM-DD HH:MM"'
-        )
+            f"Stopped before its time: nobody was mailed. To wait for it again: {command} --at "
+            f'"{due.astimezone(facts.zone):%Y-%m-%d %H:%M}"'
+        ) from None
+    if end is Due.MISSED:
+        raise _missed(due, datetime.now(UTC), lateness, facts, command)
+
+
+def _missed(
+    due: datetime, now: datetime, lateness: timedelta, facts: Publication, command: str
+) -> SettingsError:
+    return SettingsError(
+        f"{_spelt(due, facts)} was {duration((now - due).total_seconds())} ago, and more than "
+        f"{duration(lateness.total_seconds())} late is too late to go without asking. Nobody was mailed. To mail "
+        f'it now all the same: {command}; or at another time: {command} --at "YYYY-MM-DD HH:MM"'
+    )
 
 
 def _spelt(due: datetime, facts: Publication) -> str:

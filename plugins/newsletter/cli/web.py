@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,18 +43,20 @@ def web(host: str, port: int, no_postman: bool) -> None:
     """
     from newsletter.door.guard import Place
     from newsletter.door.server import serve
+    from newsletter.interrupt import ending
     from newsletter.listener import address, listen
 
     facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
     place = Place(settings.site_url or facts.site_url, proxies=settings.trusted_proxies)
     with (
+        ending(),
         listen(host, port, "Choose another with --port.") as listener,
         open_door(facts, settings, place) as app,
+        nullcontext() if no_postman else postman({}),
     ):
         say("door", f"{address(host, listener)}  for {place.site_url}/")
         say("", "Ctrl-C ends it.")
-        with nullcontext() if no_postman else postman({}), suppress(KeyboardInterrupt):
-            serve(app, listener)
+        serve(app, listener)
 
 
 @contextmanager
@@ -90,33 +92,34 @@ def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[
 @contextmanager
 def postman(environment: Mapping[str, str]) -> Iterator[None]:
     """`newsletter post` in a process of its own for as long as the block lasts: if it ends, the door stays open."""
-    ending = threading.Event()
+    over = threading.Event()
     children: list[subprocess.Popen[bytes]] = []
 
     def keep_going() -> None:
-        while not ending.is_set():
+        while not over.is_set():
             # In a session of its own: Ctrl-C is for us, and we tell the postman when the door is shut.
             with subprocess.Popen(
-                [sys.executable, "-m", "newsletter", "post"],
+                [sys.executable, "-m", "newsletter", "post", "--attached"],
+                stdin=subprocess.PIPE,
                 env=child_environment(environment),
                 start_new_session=True,
             ) as child:
                 children[:] = [child]
-                if ending.is_set():
+                if over.is_set():
                     child.terminate()
                 child.wait()
-            if not ending.is_set():
+            if not over.is_set():
                 say_error(
                     f"The postman has stopped; what is asked for waits. It is sent out again in {_AGAIN:.0f} seconds."
                 )
-                ending.wait(_AGAIN)
+                over.wait(_AGAIN)
 
     watch = threading.Thread(target=keep_going, name="postman", daemon=True)
     watch.start()
     try:
         yield
     finally:
-        ending.set()
+        over.set()
         for child in children:
             child.terminate()
         watch.join(15)

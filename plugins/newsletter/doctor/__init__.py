@@ -227,7 +227,7 @@ def _canary(visit: _Visit) -> Iterator[Finding]:
     elif visit.store is None:
         yield skipped(Part.CANARY, _NO_STORE)
     elif not visit.way_back:
-        yield skipped(Part.CANARY, "what is broken on their way, see above, must be mended first")
+        yield skipped(Part.CANARY, "a canary would not come back before the red line above is mended")
     elif not visit.settings.configuration_set or not isinstance(patient.queue, EventQueue):
         yield skipped(Part.CANARY, "there is no configuration set, or no queue, to come back through")
     else:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from newsletter.errors import StoreBusy, StoreError
+from newsletter.errors import NewsletterError, StoreBusy, StoreError
 from newsletter.store import Store
 
 _Answer = TypeVar("_Answer")
@@ -67,9 +67,12 @@ class _Clerk:
             return job(store)
         except StoreBusy:
             raise
-        except StoreError:
+        except Exception as error:
             self._drop()  # a file that was put in its place, a disk that came back: the next job opens it anew
-            raise
+            if isinstance(error, NewsletterError):
+                raise
+            # Its own words may have an address in them.
+            raise StoreError(f"{type(error).__name__} in the middle of a job for the door.") from error
 
     def _drop(self) -> None:
         store: Store | None = getattr(self._local, "store", None)

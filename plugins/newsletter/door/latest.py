@@ -33,7 +33,7 @@ def latest(packages: Path, site_url: str) -> Latest | None:
         return None
     try:
         newest = package.read(packages / months[-1])
-    except PackageError:
+    except (PackageError, OSError):
         return None  # it is being built; the welcome goes without it
     path = newest.url.removeprefix(site_url)
     return Latest(newest.title, newest.preheader, path if path.startswith("/") else urlsplit(path).path)

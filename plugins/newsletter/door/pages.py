@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 from starlette.responses import HTMLResponse
 
 from newsletter.errors import SettingsError
@@ -24,7 +24,7 @@ class Pages:
     def __init__(
         self, facts: Publication, root: str = "", templates: Path = TEMPLATES, frame: Path = FRAME
     ) -> None:
-        """Raises SettingsError if no frame has been built, or it has not its two marks."""
+        """Raises SettingsError if no frame has been built, it has not its two marks, or a template is not sound."""
         self._path = frame
         self._stamp, self._parts = -1, ("", "", "")
         self._templates = Environment(
@@ -36,6 +36,12 @@ class Pages:
             auto_reload=False,
         )
         self._templates.globals.update(PUBLICATION=facts, SITE_ROOT=root)
+        try:
+            for path in sorted((templates / "door").glob("*.html")):
+                if path.name != "frame.html":  # Pelican's
+                    self._templates.get_template(f"door/{path.name}")
+        except TemplateSyntaxError as error:
+            raise SettingsError(f"{error.filename}:{error.lineno}: {error.message}") from None
         self._frame()
 
     def answer(

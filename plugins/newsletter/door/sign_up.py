@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 
 from starlette.requests import Request
@@ -74,7 +75,7 @@ class SignUp:
         used = await porter.desk.write(lambda store: store.confirm(letter_id, now, ip))
         if used not in (Used.DONE, Used.ALREADY):
             return porter.gone("confirm")
-        newest = await porter.desk.read(lambda _: latest(porter.packages, porter.facts.site_url))
+        newest = await asyncio.to_thread(latest, porter.packages, porter.facts.site_url)
         return porter.pages.answer(
             "welcome",
             "You are on the list",

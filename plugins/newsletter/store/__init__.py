@@ -3,6 +3,7 @@
     people.py   subscribers, suppressions
     ledger.py   sends, recipients, the evidence of what became of each mail
     proofs.py   what all of that can be examined by; health.py whether the store can be relied on
+    lists.py    the list read whole, and what an operator decides about one address
     door.py     what strangers and subscribers ask for; journal.py what of it outlives the database
 
 Every method that changes something is one transaction, durable when it returns. Texts come back as they went
@@ -29,6 +30,7 @@ from newsletter.store.ledger import (
     Trace,
     Turn,
 )
+from newsletter.store.lists import Lists
 from newsletter.store.people import ImportCounts, People, Subscriber, Subscription
 from newsletter.store.proofs import Proofs
 
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 
-class Store(People, Ledger, Proofs, Door, Health, Protocol):
+class Store(People, Lists, Ledger, Proofs, Door, Health, Protocol):
     """All of it, in one place, so that one transaction can span it."""
 
     def close(self) -> None:

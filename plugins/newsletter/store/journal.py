@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from newsletter.errors import StoreError
 
@@ -24,6 +25,16 @@ class Entry:
 
     what: str
     digests: tuple[bytes, ...] = ()
+
+
+class Line(NamedTuple):
+    """One line: `who` is a public id, b"" where an operator decided about an address, which only `digests` tell."""
+
+    at: str
+    who: bytes
+    what: str
+    how: str
+    digests: tuple[bytes, ...]
 
 
 class Journal:
@@ -64,21 +75,26 @@ class Journal:
             ) from error
 
     def last(self) -> dict[bytes, Entry]:
-        """The last word on each subscriber, by public id; erasure is the last of all. Unfinished lines are passed over."""
+        """The last word on each subscriber, by public id; erasure is the last of all."""
         found: dict[bytes, Entry] = {}
+        for line in self.lines():
+            if line.who not in found or found[line.who].what != ERASED:
+                found[line.who] = Entry(line.what, line.digests)
+        return found
+
+    def lines(self) -> Iterator[Line]:
+        """Every line, the oldest first; unfinished ones are passed over. Raises StoreError."""
         try:
             with self._path.open(encoding="utf-8", errors="replace") as file:
-                for line in file:
+                for text in file:
                     try:
-                        fields = json.loads(line)
+                        fields = json.loads(text)
                         who, what = bytes.fromhex(fields["who"]), str(fields["what"])
                         digests = tuple(map(bytes.fromhex, fields.get("digests", "").split()))
-                        if who not in found or found[who].what != ERASED:
-                            found[who] = Entry(what, digests)
                     except (ValueError, KeyError, TypeError, AttributeError):
                         continue
+                    yield Line(str(fields.get("at", "")), who, what, str(fields.get("how", "")), digests)
         except FileNotFoundError:
             pass
         except OSError as error:
             raise StoreError(f"{self._path}: cannot be read: {error.strerror}.") from error
-        return found

@@ -5,6 +5,7 @@ from newsletter.store.sqlite.evidence import SqliteEvidence
 from newsletter.store.sqlite.health import SqliteHealth
 from newsletter.store.sqlite.ledger import SqliteLedger
 from newsletter.store.sqlite.letters import SqliteLetters
+from newsletter.store.sqlite.lists import SqliteLists
 from newsletter.store.sqlite.people import SqlitePeople
 from newsletter.store.sqlite.proofs import SqliteProofs
 from newsletter.store.sqlite.sends import SqliteSends
@@ -19,6 +20,7 @@ class SqliteStore(
     SqliteProofs,
     SqliteWithdrawal,
     SqliteLetters,
+    SqliteLists,
     SqliteErasure,
     SqliteHealth,
 ):

@@ -170,6 +170,8 @@ def _erase_key(db: sqlite3.Connection, key: str, number: int, digests: Sequence[
         "UPDATE recipient SET address = ?, address_key = ? WHERE subscriber = ? AND address_key = ?",
         (_GONE, left, number, key),
     )
+    if db.execute("SELECT 1 FROM subscriber WHERE address_key = ? AND id != ?", (key, number)).fetchone():
+        return  # left behind for a newer one, and now somebody else's: what else there is of it is theirs
     db.execute(
         "INSERT OR IGNORE INTO suppression SELECT ?, reason, at, '(erased)' FROM suppression WHERE address_key = ?",
         (left, key),

@@ -36,8 +36,8 @@ CREATE TABLE canary (
 CREATE TABLE evidence (
     briefing   TEXT NOT NULL,
     number     INTEGER NOT NULL,
-    kind       TEXT NOT NULL CHECK (kind IN ('send', 'reject', 'rendering_failure', 'soft_bounce', 'delivery',
-        'hard_bounce', 'complaint', 'delivery_delay')),
+    kind       TEXT NOT NULL CHECK (kind = 'send' OR kind = 'delivery' OR kind = 'hard_bounce' OR kind = 'soft_bounce'
+        OR kind = 'complaint' OR kind = 'delivery_delay' OR kind = 'reject' OR kind = 'rendering_failure'),
     message_id TEXT NOT NULL,
     attempt    TEXT NOT NULL,
     at         TEXT NOT NULL,

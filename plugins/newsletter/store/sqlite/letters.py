@@ -48,12 +48,13 @@ _NAMED = (
     "UPDATE letter SET message_id = ? WHERE id = ? AND message_id = ''",
     "UPDATE consent SET message_id = ? WHERE letter = ? AND message_id = ''",
 )
-_PRUNED = (
-    "DELETE FROM letter WHERE asked_at < :before",
-    "DELETE FROM tally WHERE (stretch + 1) * seconds < unixepoch(:before)",
+# What is too old to be kept, and where it is.
+OUTDATED = {
+    "letters": "letter WHERE asked_at < :before",
+    "limit counts": "tally WHERE (stretch + 1) * seconds < unixepoch(:before)",
     # Whoever was imported as pending and does not say since when is not known to be old.
-    "DELETE FROM subscriber WHERE subscription = 'pending' AND subscribed_at != '' AND subscribed_at < :before",
-)
+    "unconfirmed": "subscriber WHERE subscription = 'pending' AND subscribed_at != '' AND subscribed_at < :before",
+}
 # What a call's own answer, or the judgement before it, can make of a claimed letter; the rest its reader does.
 _ENDS = LETTER_STEPS[LetterState.CLAIMED] - {LetterState.ANSWERED}
 _DAY = timedelta(days=1)
@@ -175,7 +176,10 @@ class SqliteLetters(Database):
     def prune(self, before: datetime) -> int:
         """See Door."""
         with self.writing() as db:
-            return sum(db.execute(statement, {"before": moment(before)}).rowcount for statement in _PRUNED)
+            return sum(
+                db.execute(f"DELETE FROM {where}", {"before": moment(before)}).rowcount  # noqa: S608 - constants
+                for where in OUTDATED.values()
+            )
 
 
 class _Reached(Exception):

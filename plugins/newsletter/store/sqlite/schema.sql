@@ -1,12 +1,15 @@
--- The whole database. user_version counts the schema's versions; sqlite.py moves an older one forward.
+-- The whole database. user_version counts the schema's versions; database.py moves an older one forward.
 -- Moments are ISO 8601 texts in UTC. A state is one text column, and states.py has the table of its steps.
+-- Where a million rows are written, what they may hold is asked with OR: SQLite looks IN a list of three or more up
+-- in a table that it makes for each row, which takes as long as all the rest of the row.
 
 CREATE TABLE subscriber (
     id            INTEGER PRIMARY KEY AUTOINCREMENT, -- never used again, so a ledger can name by it
     public_id     BLOB NOT NULL UNIQUE CHECK (length(public_id) = 16), -- random; what tokens carry
     address       TEXT NOT NULL,                                      -- as typed; what mail is sent to
     address_key   TEXT NOT NULL UNIQUE,                               -- one person, one row
-    subscription  TEXT NOT NULL CHECK (subscription IN ('pending', 'confirmed', 'unsubscribed')),
+    subscription  TEXT NOT NULL CHECK
+        (subscription = 'confirmed' OR subscription = 'unsubscribed' OR subscription = 'pending'),
     name          TEXT NOT NULL DEFAULT '',
     subscribed_at TEXT NOT NULL DEFAULT '',
     confirmed_at  TEXT NOT NULL DEFAULT '',
@@ -33,28 +36,33 @@ CREATE TABLE send (
     sound_at     TEXT NOT NULL DEFAULT ''  -- when the events of the first slice were found sound
 ) STRICT, WITHOUT ROWID;
 
--- To whom. Neither a subscriber nor an address can stand twice in one briefing.
+-- To whom. Neither a subscriber nor an address stands twice in one briefing: a recipient's number is its subscriber's
+-- (below zero in a sending begun by the schema's version 2, which counted anew), a freeze takes all of them by one
+-- statement from `subscriber`, where addresses are unique, and the trigger sees to those whose address changes later.
 CREATE TABLE recipient (
     briefing    TEXT NOT NULL REFERENCES send,
     number      INTEGER NOT NULL,
-    subscriber  INTEGER NOT NULL,
+    subscriber  INTEGER NOT NULL CHECK (subscriber = number OR number < 0),
     public_id   BLOB NOT NULL,
     address     TEXT NOT NULL,
     address_key TEXT NOT NULL,
-    state       TEXT NOT NULL DEFAULT 'pending' CHECK (state IN
-        ('pending', 'claimed', 'submitted', 'delivered', 'bounced', 'complained', 'failed', 'skipped', 'in_doubt')),
+    state       TEXT NOT NULL DEFAULT 'pending' CHECK (state = 'pending' OR state = 'claimed' OR state = 'submitted'
+        OR state = 'delivered' OR state = 'bounced' OR state = 'complained' OR state = 'failed' OR state = 'skipped'
+        OR state = 'in_doubt'),
     attempt     TEXT,                       -- the call it was last claimed for
     message_id  TEXT NOT NULL DEFAULT '',   -- SES's name for the accepted mail
     evidence    TEXT NOT NULL DEFAULT '',   -- on what the state rests, in words
     tries       INTEGER NOT NULL DEFAULT 0, -- how often SES has answered FAILED
     changed_at  TEXT NOT NULL,
-    PRIMARY KEY (briefing, number),
-    UNIQUE (briefing, subscriber),
-    UNIQUE (briefing, address_key)
-) STRICT;
+    PRIMARY KEY (briefing, number)
+) STRICT, WITHOUT ROWID;
 CREATE INDEX recipient_open ON recipient (briefing, number) WHERE state = 'pending';
-CREATE INDEX recipient_attempt ON recipient (attempt) WHERE state IN ('claimed', 'in_doubt');
+CREATE INDEX recipient_attempt ON recipient (briefing, attempt) WHERE state = 'claimed' OR state = 'in_doubt';
 CREATE INDEX recipient_message ON recipient (message_id) WHERE message_id != '';
+CREATE TRIGGER recipient_address BEFORE UPDATE OF address_key ON recipient
+WHEN new.state = 'pending' AND new.address_key != old.address_key AND EXISTS
+    (SELECT 1 FROM recipient WHERE briefing = new.briefing AND address_key = new.address_key)
+BEGIN SELECT raise(ABORT, 'an address would stand twice in one briefing'); END;
 
 -- The sender's turns at a briefing, each written down before SES was asked to remember it too (a template of that
 -- name). They outlive `discard`: SES forgets none either.
@@ -87,8 +95,8 @@ CREATE TABLE canary (
 CREATE TABLE evidence (
     briefing   TEXT NOT NULL,
     number     INTEGER NOT NULL,
-    kind       TEXT NOT NULL CHECK (kind IN ('send', 'reject', 'rendering_failure', 'soft_bounce', 'delivery',
-        'hard_bounce', 'complaint', 'delivery_delay')),
+    kind       TEXT NOT NULL CHECK (kind = 'send' OR kind = 'delivery' OR kind = 'hard_bounce' OR kind = 'soft_bounce'
+        OR kind = 'complaint' OR kind = 'delivery_delay' OR kind = 'reject' OR kind = 'rendering_failure'),
     message_id TEXT NOT NULL,
     attempt    TEXT NOT NULL,
     at         TEXT NOT NULL,
