@@ -40,7 +40,7 @@ briefing: $(VENV)/run.stamp ## Package one month: make briefing MONTH=2020-10
 
 send: $(VENV)/run.stamp ## Mail the packaged month through the local SES (sample subscribers, if there are none)
 	@$(NEWSLETTER) subscribers import --if-empty samples/subscribers.csv
-	@$(LOCALLY) $(NEWSLETTER) send '$(MONTH)'
+	@hash=$$($(NEWSLETTER) show '$(MONTH)' --hash) && $(LOCALLY) $(NEWSLETTER) send '$(MONTH)' --approve "$$hash"
 
 serve: $(VENV)/run.stamp ## Site, mailbox and local SES at one address: http://127.0.0.1:8000/
 	@$(NEWSLETTER) serve --port $(PORT)

@@ -32,6 +32,7 @@ PLUGINS = [
     "newsletter.search",
     "newsletter.briefing",
     "newsletter.editions",
+    "newsletter.doorframe",
     "newsletter.press",
 ]
 PLUGINS_REQUIRED = list(PLUGINS)
@@ -59,6 +60,7 @@ THEME = "theme"
 THEME_STATIC_DIR = "theme"
 EMAIL_TEMPLATES = "theme/templates/email"
 BRIEFING_PACKAGES = "build/briefings"
+DOOR_FRAME = "build/door/frame.html"
 
 ARTICLE_URL = "analyses/{date:%Y}/{slug}/"
 ARTICLE_SAVE_AS = "analyses/{date:%Y}/{slug}/index.html"

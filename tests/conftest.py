@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -47,6 +48,19 @@ class Project:
 
     def pelican(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
         return self._run([sys.executable, "-m", "pelican", *words], environment)
+
+    def hash(self, month: str = "2020-10") -> str:
+        """The content hash of a packaged briefing, which whoever mails it approves."""
+        return str(json.loads(self.read(f"build/briefings/{month}/briefing.json"))["content_hash"])
+
+    def mail(
+        self, *words: str, month: str = "2020-10", faults: str = "", **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Approve and mail a month through a local SES of its own; `words` are more options of `send`."""
+        send = ("newsletter", "send", month, "--approve", self.hash(month), *words)
+        return self.newsletter(
+            "local-ses", *(["--faults", faults] if faults else []), "--", *send, **environment
+        )
 
     def _run(self, command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
         inherited = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
 import pytest
@@ -12,7 +12,7 @@ from newsletter import address
 from newsletter.errors import StoreError
 from newsletter.models import Package
 from newsletter.states import Evidence, State
-from newsletter.store import Claim, Outcome, Sighting, Store, Subscriber, Subscription
+from newsletter.store import Claim, Outcome, Send, Sighting, Store, Subscriber, Subscription
 
 NOW = datetime(2020, 11, 2, 9, 0, tzinfo=UTC)
 PACKAGE = Package(
@@ -21,6 +21,7 @@ PACKAGE = Package(
     placeholders=("unsubscribe_url",), content_hash="a" * 64, url="https://example.org/b/", commit=None,
     items=({"title": "x"},),
 )  # fmt: skip
+ERRATUM = replace(PACKAGE, month="2020-10-erratum", subject="Correction: S", content_hash="e" * 64)
 
 
 def person(name: str, subscription: Subscription = Subscription.CONFIRMED) -> Subscriber:
@@ -311,3 +312,155 @@ class StoreContract:
         assert store.frozen("2020-10") is None
         assert store.through("2020-10") == ""
         assert store.counts("2020-10").recipients == 0
+
+    # -- errata
+
+    def test_an_erratum_goes_to_those_who_had_the_briefing_and_to_nobody_else(self, store: Store) -> None:
+        """SES has taken the wrong version for four of them; the others must not learn of it in this way."""
+        states = (
+            State.SUBMITTED, State.DELIVERED, State.BOUNCED, State.COMPLAINED,
+            State.FAILED, State.IN_DOUBT, State.SKIPPED, State.PENDING,
+        )  # fmt: skip
+        proofs = {2: Evidence.DELIVERY, 3: Evidence.SOFT_BOUNCE, 4: Evidence.COMPLAINT}
+        answers = {5: State.FAILED, 6: State.IN_DOUBT}
+        fill(store, 8)
+        store.freeze(PACKAGE, NOW)
+        store.suppress("reader0006@example.org", "operator", NOW, "asked for it")
+        taken = claim(store, 6)
+        store.record(
+            taken,
+            [Outcome(n, answers.get(n, State.SUBMITTED), "", f"id-{n}") for n in range(1, 7)],
+            NOW,
+        )
+        assert store.claim("2020-10", 1, "a2", NOW)  # number 7 is skipped on the way to number 8
+        store.apply([sighting(number, kind) for number, kind in proofs.items()], NOW)
+        store.hold_orphans("2020-10", NOW)
+        store.release("2020-10", "a2", State.PENDING, "no event came", NOW)
+        assert store.counts("2020-10").states == dict.fromkeys(states, 1)
+        assert store.freeze(ERRATUM, NOW, corrects="2020-10")
+        wanted = [f"reader000{number}@example.org" for number in (0, 1, 2)]
+        traces = list(store.trace("2020-10-erratum"))
+        assert [trace.address for trace in traces if trace.state == "pending"] == wanted
+        # Who complained had it too, and is told nothing more, with the reason; the rest do not come into question.
+        assert [(trace.address, trace.history[0][2]) for trace in traces if trace.state == "excluded"] == [
+            ("reader0003@example.org", "suppressed: complaint")
+        ]
+
+    def test_whoever_has_left_since_is_left_out_of_the_erratum_with_the_reason(self, store: Store) -> None:
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.import_subscribers([person("reader0000", Subscription.UNSUBSCRIBED)])
+        store.suppress("reader0001@example.org", "operator", NOW, "asked for it")
+        store.freeze(ERRATUM, NOW, corrects="2020-10")
+        counts = store.counts("2020-10-erratum")
+        assert counts.states == {State.PENDING: 1}
+        assert counts.exclusions == {"suppressed: operator": 1, "unsubscribed": 1}
+
+    def test_a_subscriber_who_was_no_recipient_is_not_even_left_out_of_the_erratum(
+        self, store: Store
+    ) -> None:
+        fill(store, 1)
+        store.import_subscribers([person("left", Subscription.UNSUBSCRIBED)])
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        store.import_subscribers([person("later"), person("waiting", Subscription.PENDING)])
+        store.freeze(ERRATUM, NOW, corrects="2020-10")
+        assert [trace.address for trace in store.trace("2020-10-erratum")] == ["reader0000@example.org"]
+
+    def test_an_erratum_is_frozen_once_and_what_it_corrects_stays_untouched(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        assert store.freeze(ERRATUM, NOW, corrects="2020-10")
+        store.import_subscribers([person("later")])
+        assert not store.freeze(replace(ERRATUM, subject="Another"), NOW, corrects="2020-10")
+        assert store.frozen("2020-10-erratum") == ERRATUM
+        assert store.frozen("2020-10") == PACKAGE
+        assert store.counts("2020-10").states == {State.SUBMITTED: 2}
+        second = replace(ERRATUM, month="2020-10-erratum-2")
+        assert store.freeze(second, NOW, corrects="2020-10")
+        assert store.counts("2020-10-erratum-2").recipients == 2
+
+    def test_an_erratum_is_no_briefing_in_the_count_of_soft_bounces(self, store: Store) -> None:
+        """A full mailbox is given three months, not one bad week with two errata in it."""
+        fill(store, 1)
+        for name, corrects in (
+            ("2020-10", ""),
+            ("2020-10-erratum", "2020-10"),
+            ("2020-10-erratum-2", "2020-10"),
+        ):
+            store.freeze(replace(PACKAGE, month=name), NOW, corrects=corrects)
+            taken = store.claim(name, 50, name, NOW)
+            assert taken
+            store.record(taken, [Outcome(1, State.SUBMITTED, "", f"id-{name}")], NOW)
+            bounce = replace(sighting(1, Evidence.SOFT_BOUNCE), briefing=name, attempt=name)
+            store.apply([replace(bounce, message_id=f"id-{name}")], NOW)
+        store.freeze(replace(PACKAGE, month="2020-11"), NOW)
+        assert store.counts("2020-11").states == {State.PENDING: 1}
+
+    def test_a_withdrawn_briefing_is_mailed_to_nobody_further(self, store: Store) -> None:
+        fill(store, 5)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store, 3)
+        answers = (State.SUBMITTED, State.FAILED, State.IN_DOUBT)
+        store.record(taken, [Outcome(n, state, "") for n, state in enumerate(answers, start=1)], NOW)
+        assert store.withdraw("2020-10", NOW) == 2
+        assert store.counts("2020-10").states == {**dict.fromkeys(answers, 1), State.SKIPPED: 2}
+        assert store.claim("2020-10", 50, "a2", NOW) is None
+        (trace,) = store.trace("2020-10", "reader0004@example.org")
+        assert trace.history[-1][1:] == ("skipped", "withdrawn by the operator")
+        assert store.withdraw("2020-10", NOW) == 0
+
+    def test_late_evidence_about_one_who_was_withdrawn_is_taken_in(self, store: Store) -> None:
+        """Its earlier call was released too soon, and SES had taken it after all: then they have the briefing."""
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        claim(store)
+        store.hold_orphans("2020-10", NOW)
+        store.release("2020-10", "a1", State.PENDING, "no event came", NOW)
+        store.withdraw("2020-10", NOW)
+        assert store.apply([sighting(1)], NOW) == 1
+        assert store.counts("2020-10").states == {State.SUBMITTED: 1}
+
+    # -- one sending beside another
+
+    def test_what_was_mailed_so_far_is_listed_oldest_first(self, store: Store) -> None:
+        assert store.sends() == []
+        fill(store, 3)
+        store.freeze(PACKAGE, NOW, "this machine")
+        submitted(store)
+        store.import_subscribers([person("later")])
+        store.freeze(replace(PACKAGE, month="2020-09"), NOW + timedelta(days=1), "elsewhere")
+        store.freeze(replace(PACKAGE, month="2020-10-erratum"), NOW + timedelta(days=2), "", "2020-10")
+        assert store.sends() == [
+            Send("2020-10", NOW, "this machine", "", PACKAGE.content_hash, 3),
+            Send("2020-09", NOW + timedelta(days=1), "elsewhere", "", PACKAGE.content_hash, 4),
+            Send("2020-10-erratum", NOW + timedelta(days=2), "", "2020-10", PACKAGE.content_hash, 3),
+        ]
+
+    def test_the_audience_is_what_a_freeze_gives(self, store: Store) -> None:
+        assert store.audience(NOW).of(State.PENDING) == 0
+        fill(store, 3)
+        store.import_subscribers([person("no", Subscription.UNSUBSCRIBED), person("bounced")])
+        store.suppress("bounced@example.org", "hard_bounce", NOW, "550")
+        before = store.audience(NOW)
+        assert store.frozen("2020-10") is None
+        store.freeze(PACKAGE, NOW)
+        assert before == store.counts("2020-10")
+        taken = claim(store, 2)
+        store.record(taken, [Outcome(r.number, State.SUBMITTED, "", "id") for r in taken.recipients], NOW)
+        before = store.audience(NOW, "2020-10")
+        store.freeze(replace(PACKAGE, month="2020-10-erratum"), NOW, "", "2020-10")
+        assert before.states == {State.PENDING: 2}
+        assert before == store.counts("2020-10-erratum")
+
+    def test_the_last_event_of_a_briefing_is_known(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        submitted(store)
+        assert store.last_event("2020-10") is None
+        late = replace(sighting(1, Evidence.DELIVERY), at=NOW + timedelta(hours=2))
+        store.apply([late, sighting(2)], NOW + timedelta(hours=3))
+        assert store.last_event("2020-10") == late.at
+        assert store.last_event("2020-09") is None

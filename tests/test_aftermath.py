@@ -156,7 +156,8 @@ def test_the_commands_settle_a_month_by_themselves(project: Project) -> None:
         '{"calls": [{"operation": "SendBulkEmail", "call": 2, "action": "reset", "when": "before"}]}',
     )
     evening = (
-        "newsletter send 2020-10; newsletter events --once; newsletter send 2020-10 --quiet 0; "
+        f"newsletter send 2020-10 --approve {project.hash()}; newsletter events --once; "
+        "newsletter send 2020-10 --quiet 0; "
         "newsletter events --once; newsletter status 2020-10 --json"
     )
     done = project.newsletter("local-ses", "--faults", "plan.json", "--", "sh", "-c", evening)

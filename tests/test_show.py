@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import newsletter
-from newsletter.show import say, say_error, table
+from newsletter.show import Progress, Tally, columns, duration, say, say_error, table
 
 PLUGINS = Path(newsletter.__file__).parent.parent
 # Every sign that moves the cursor, ends a line, turns the direction of writing, or is no character at all.
@@ -120,3 +122,149 @@ def test_in_a_real_terminal_only_our_own_looks_are_written(call: str) -> None:
         assert sequence not in shown, repr(sequence)
     assert "\r" not in shown.replace("\r\n", "")
     assert "owned" in shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (-3, "0 s"), (0.4, "0 s"), (89, "89 s"), (90, "2 min"), (480, "8 min"), (5_399, "90 min"), (5_400, "1 h 30 min"),
+        (7_200, "2 h"), (11_520, "3 h 12 min"), (129_599, "1 d 12 h"), (187_200, "2 d 4 h"), (172_800, "2 d"),
+    ],
+)  # fmt: skip
+def test_a_stretch_of_time_is_said_as_one_says_it(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
+
+
+def test_facts_side_by_side_keep_their_columns_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    columns(
+        "Mailings",
+        ("briefing", "through", "left"),
+        [("2020-10", "a\x1b[2Jb", 1_234_567), ("2020-09", "b", 0)],
+    )
+    title, heads, first, second = lines(capsys.readouterr().out)
+    assert title.startswith("Mailings")
+    assert first.rstrip().endswith("1,234,567")
+    assert len(first.rstrip()) == len(second.rstrip()) == len(heads.rstrip())
+
+
+class Ticks:
+    """A clock in seconds that moves when told to."""
+
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Mailing:
+    """A mailing of 10,000 of which the ledger counts what was done."""
+
+    def __init__(self) -> None:
+        self.done = self.looks = 0
+
+    def look(self) -> Tally:
+        self.looks += 1
+        return Tally(10_000, self.done, (("submitted", self.done - 50), ("in doubt", 50), ("failed", 0)))
+
+
+def test_where_there_is_no_terminal_a_long_run_says_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ticks, mailing = Ticks(), Mailing()
+    with Progress(mailing.look, ticks) as progress:
+        for _ in range(65):
+            ticks.now += 1
+            mailing.done += 100
+            progress.advance(100)
+    first, second = lines(capsys.readouterr().out)
+    assert (
+        first.split("progress")[1].strip()
+        == "3,000 of 10,000 · 100/s · 70 s left · 2,950 submitted · 50 in doubt"
+    )
+    assert "6,000 of 10,000" in second
+    assert "40 s left" in second
+
+
+def test_a_short_run_without_a_terminal_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    ticks, mailing = Ticks(), Mailing()
+    with Progress(mailing.look, ticks) as progress:
+        for _ in range(29):
+            ticks.now += 1
+            progress.advance(100)
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "")
+
+
+def test_counting_takes_little_of_the_time_however_large_the_ledger(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ticks, mailing = Ticks(), Mailing()
+
+    def slow_look() -> Tally:
+        ticks.now += 2.0  # a ledger of millions
+        return mailing.look()
+
+    progress = Progress(slow_look, ticks)
+    begun = ticks.now
+    for _ in range(2000):
+        ticks.now += 0.1
+        progress.advance(1)
+    assert mailing.looks * 2.0 < 0.1 * (ticks.now - begun)
+
+
+def test_in_a_terminal_the_bar_says_how_far_how_fast_and_what_became_of_them() -> None:
+    """And after a resumption it goes by what is done now: the speed does not count what was done before."""
+    code = (
+        "import time; from newsletter.show import *\n"
+        "done = 5000\n"
+        "with Progress(lambda: Tally(10_000, done, (('submitted', done - 50), ('in doubt', 50)))) as bar:\n"
+        "    for _ in range(12):\n"
+        "        time.sleep(0.1); done += 10; bar.advance(10)\n"
+        "    bar.note('Stopping: a sentence.'); time.sleep(0.4)\n"
+        "say('mail', 'done')"
+    )
+    for width in (80, 120):
+        screen = at_a_terminal(code, width)
+        assert "5,010 of 10,000" in screen
+        assert "50 in doubt" in screen
+        speeds = [int(speed) for speed in re.findall(r"   (\d+)/s", screen)]
+        assert speeds
+        assert max(speeds) <= 200
+        assert "Stopping: a sentence." in screen
+        assert (
+            max(len(line) for line in re.split(r"\r|\n", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen)))
+            <= width
+        )
+        assert screen.rstrip().endswith("done")
+
+
+def test_a_sentence_said_within_a_signal_is_seen_where_there_is_no_terminal() -> None:
+    code = (
+        "import os, signal; from newsletter.show import *\n"
+        "bar = Progress(lambda: Tally(1, 0))\n"
+        "signal.signal(signal.SIGINT, lambda *_: bar.note('Stopping.'))\n"
+        "with bar: os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": str(PLUGINS)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stderr == "Stopping.\n"
+
+
+def at_a_terminal(code: str, width: int) -> str:
+    """Run Python at a terminal so many columns wide; all that was written to it."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(PLUGINS), "TERM": "xterm-256color", "COLUMNS": str(width)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    written = b""
+    with suppress(OSError):  # it has gone
+        while chunk := os.read(ours, 65536):
+            written += chunk
+    os.close(ours)
+    assert process.wait(20) == 0
+    return written.decode()

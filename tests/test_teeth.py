@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from newsletter import mail_lint, message, package
-from newsletter.delivery import Delivery, Links, Report, judge, template_name
+from newsletter.call import judge
+from newsletter.delivery import Delivery, Links, Report, template_name
 from newsletter.errors import ContentError, SesError
 from newsletter.local_ses.config import LocalSesConfig
 from newsletter.local_ses.server import running
@@ -80,7 +81,7 @@ def deliver(store: Store, clock: Clock, what: Package = PACKAGE) -> Report:
         (EntryResult("ACCOUNT_THROTTLED", "0102-1"), State.IN_DOUBT),
         (EntryResult("ACCOUNT_SENDING_PAUSED", "0102-1"), State.IN_DOUBT),
         (EntryResult("MESSAGE_REJECTED", "0102-1"), State.IN_DOUBT),
-        (EntryResult("FAILED", ""), State.FAILED),
+        (EntryResult("MESSAGE_REJECTED", ""), State.FAILED),
         (EntryResult("", ""), State.IN_DOUBT),
         (EntryResult("", "0102-1"), State.IN_DOUBT),
     ],
@@ -166,7 +167,7 @@ def test_everybody_of_a_month_has_the_same_template(ses: World, store: Store, cl
     deliver(store, clock)
     deliver(store, clock, OTHER)
     names = [each["TemplateName"] for each in ses.ses.list_email_templates()["TemplatesMetadata"]]
-    assert names == [template_name(PACKAGE)]
+    assert [name for name in names if "-turn-" not in name] == [template_name(PACKAGE)]
 
 
 # -- store

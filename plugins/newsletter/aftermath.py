@@ -75,10 +75,13 @@ class Aftermath:
         """`quarantine` is a folder for messages that are no events."""
         self._store, self._queue, self._quarantine, self._clock = store, queue, quarantine, clock
 
-    def read(self, wait: int = 0) -> Read:
-        """Read until the queue gives nothing, waiting up to `wait` seconds for the first message. Raises SesError."""
+    def read(self, wait: int = 0, most: int | None = None) -> Read:
+        """Read until the queue gives nothing (or `most` messages, about), waiting up to `wait` seconds for the first.
+
+        Raises SesError, StoreError; what was read is in the store then, and what was not is still in the queue.
+        """
         messages = fresh = poison = 0
-        while batch := self._queue.receive(wait):
+        while (most is None or messages < most) and (batch := self._queue.receive(wait)):
             sightings: list[Sighting] = []
             for message in batch:
                 try:

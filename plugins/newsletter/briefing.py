@@ -2,12 +2,14 @@
 
 content/briefings/YYYY-MM.md ─► Briefing ─► output/briefings/YYYY-MM/ (the web version)
                                         └─► build/briefings/YYYY-MM/ (what `newsletter send` mails)
+
+An erratum, content/briefings/YYYY-MM.erratum.md, becomes a package in the same way, and a box on the web version
+of the briefing it corrects.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -19,23 +21,25 @@ from pelican import signals
 from pelican.contents import Content
 from pelican.generators import Generator
 
-from newsletter import frontmatter, message, package
+from newsletter import erratum, frontmatter, issue, message, package
 from newsletter.analysis import status, text, words
+from newsletter.erratum import ErratumPage
 from newsletter.errors import ContentError, Finding
+from newsletter.issue import Issue
 from newsletter.models import Analysis, Briefing, Item, Package, Status
 from newsletter.reader import EXTENSIONS, complain
 
-_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])\Z")
-
 
 class BriefingPage(Content):  # type: ignore[misc]  # pelican has no types
-    """The editor's letter of a month, as Pelican knows a page; `briefing` and `articles` come with it."""
+    """The editor's letter of a month, as Pelican knows a page; `briefing`, `articles` and `errata` come with it."""
 
     mandatory_properties = ("title", "month")
     default_status = "published"
     default_template = "briefing"
+    issue: Issue
     briefing: Briefing
     articles: list[Any]
+    errata: list[ErratumPage]
 
     def _expand_settings(self, key: str, klass: str | None = None) -> str:
         return str(super()._expand_settings(key, "briefing"))
@@ -86,34 +90,45 @@ def item(article: Any, site_url: str) -> Item:
 
 
 class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no types
-    """Reads the months' letters, chooses their analyses, writes page and package."""
+    """Reads the months' letters and their errata, chooses the analyses, writes page and package."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.briefings: list[BriefingPage] = []
+        self.errata: list[ErratumPage] = []
         self.packages: list[Package] = []
         super().__init__(*args, **kwargs)
 
     def generate_context(self) -> None:
         """Called by Pelican after articles and pages have been read."""
         articles = [article for article in self.context["articles"] if hasattr(article, "analysis")]
+        unread = set()
         for path in sorted(self.get_files(self.settings["BRIEFING_PATHS"])):
+            named = issue.of_stem(Path(path).stem)
             page = self.readers.read_file(
                 base_path=self.path,
                 path=path,
-                content_class=BriefingPage,
+                content_class=ErratumPage if named and named.corrects else BriefingPage,
                 context=self.context,
                 context_signal=_BRIEFING_CONTEXT,
                 context_sender=self,
             )
-            if not isinstance(page, BriefingPage) or page.status != Status.PUBLISHED:
+            read = isinstance(page, BriefingPage | ErratumPage)
+            if not read or page.status != Status.PUBLISHED:
                 self._add_failed_source_path(path)
+                if named and not read:
+                    unread.add(named.id)
                 continue
-            self._choose(page, articles)
-            self.briefings.append(page)
+            if isinstance(page, ErratumPage):
+                self.errata.append(page)
+            else:
+                self._choose(page, articles)
+                self.briefings.append(page)
             self.add_source_path(page)
             self.add_static_links(page)
         self.briefings.sort(key=lambda page: page.month, reverse=True)
-        self.context["briefings"] = self.briefings
+        for front in erratum.attach(self.errata, self.briefings, unread):
+            complain(self, front)
+        self.context["briefings"], self.context["errata"] = self.briefings, self.errata
 
     def _choose(self, page: BriefingPage, articles: Sequence[Any]) -> None:
         front = page.metadata["front"]
@@ -134,12 +149,13 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
             complain(self, front)
 
     def compose(self) -> None:
-        """Make each month's package, before anything is written: what cannot be mailed stops the build."""
+        """Make each package, before anything is written: what cannot be mailed stops the build."""
         commit = _commit(Path(self.path))
         publication = self.settings["PUBLICATION"]
-        for page in self.briefings:
+        letters: list[BriefingPage | ErratumPage] = [*self.briefings, *self.errata]
+        for page in letters:
             page.briefing = Briefing(
-                month=page.month,
+                month=page.issue.id,
                 title=page.title,
                 subject=page.subject,
                 preheader=page.preheader,
@@ -168,6 +184,7 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
                 page=page,
                 briefing=page.briefing,
                 articles=page.articles,
+                corrections=[erratum.correction(each) for each in page.errata],
                 relative_urls=self.settings["RELATIVE_URLS"],
                 url=page.url,
             )
@@ -190,18 +207,18 @@ def _located(finding: Finding) -> Finding:
     return replace(finding, line=finding.line or line)
 
 
-def _withdraw(packages: Path, months: set[str]) -> None:
-    """Take away the packages of briefings that are no more, or drafts again: they must not be mailed."""
+def _withdraw(packages: Path, ids: set[str]) -> None:
+    """Take away the packages of what is no more, or a draft again: it must not be mailed."""
     for folder in packages.glob("*-*"):
-        if _MONTH.match(folder.name) and folder.name not in months and (folder / "briefing.json").is_file():
+        if issue.of_id(folder.name) and folder.name not in ids and (folder / "briefing.json").is_file():
             shutil.rmtree(folder)
 
 
-def write_packages(generator: BriefingGenerator, months: Sequence[str] = ()) -> list[Path]:
-    """Write the packages (of the given months, or all) below BRIEFING_PACKAGES; answers with their folders."""
+def write_packages(generator: BriefingGenerator, ids: Sequence[str] = ()) -> list[Path]:
+    """Write the packages (of the given ids, or all) below BRIEFING_PACKAGES; answers with their folders."""
     folders = []
     for each in generator.packages:
-        if not months or each.month in months:
+        if not ids or each.month in ids:
             folder = Path(generator.settings["BRIEFING_PACKAGES"]) / each.month
             package.write(each, folder)
             folders.append(folder)
@@ -210,18 +227,27 @@ def write_packages(generator: BriefingGenerator, months: Sequence[str] = ()) -> 
 
 def _letter(generator: BriefingGenerator, metadata: dict[str, Any]) -> None:
     front = metadata["front"]
-    month = Path(front.path).stem
-    if not _MONTH.match(month):
-        front.complain("", "a briefing's file is named by its month: content/briefings/2020-10.md.")
+    named = issue.of_stem(Path(front.path).stem)
+    if named is None:
+        front.complain(
+            "",
+            "a briefing's file is named by its month, content/briefings/2020-10.md, and an erratum's by the month "
+            "it corrects: 2020-10.erratum.md, the second one 2020-10.erratum-2.md.",
+        )
+        named = Issue("")
     for key in ("title", "subject", "preheader"):
         metadata[key] = text(front, key)
         if not metadata[key] and not front.findings:
             front.complain(key, f"is missing. Add a line such as {_EXAMPLES[key]}")
-    metadata["month"] = metadata["slug"] = month
+    metadata["issue"], metadata["month"], metadata["slug"] = named, named.month, named.month
     metadata["status"] = str(status(front))
+    if named.corrects:
+        zone = generator.settings["PUBLICATION"].zone
+        if date := erratum.examine(front, named, metadata["subject"], zone):
+            metadata["date"] = date
     if front.findings:
         complain(generator, front)
-        metadata["status"] = "skip"
+        metadata["status"] = "skip"  # Pelican's own word for: read no further
 
 
 _EXAMPLES = {

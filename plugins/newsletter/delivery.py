@@ -1,31 +1,39 @@
 """A frozen briefing to its recipients: claim durably, call once, write down what SES said.
 
-    freeze ─► claim ─► one POST ─► record ─► claim … until nobody is pending
+    quota ─► turn ─► template ─► freeze ─► claim ─► one POST ─► record ─► claim … until nobody is pending ─► turn
 
 The order of those steps is the whole safety. A claim is committed before the call, so a sender that dies
 leaves a claim and never a mail that nobody remembers; what a dead or unanswered call did is in doubt, and is
 not called again. SES can promise no more (ses.md: it has no idempotency key), so this promises: no recipient
-is mailed twice, and none is forgotten without a name.
+is mailed twice, and none is forgotten without a name. Nothing is frozen before SES has given this ledger its
+turn (turn.py), so an old copy of it neither mails nor changes.
+
+Where SES's events can be read, a slice of the recipients comes first, and the others only when its mails are
+known to be sound (vigil.py).
 """
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.errors import Ambiguous, Refused, SesError, StoreBusy, Throttled
+from newsletter.call import Calls, Submitter
+from newsletter.errors import SesError, StoreBusy
 from newsletter.models import Package
-from newsletter.pace import Pace
-from newsletter.ses.submit import Entry, EntryResult, Quota
-from newsletter.states import OPEN, State
+from newsletter.pace import Every, Pace, patiently
+from newsletter.ses.submit import Entry, Quota
+from newsletter.states import ACCEPTED, OPEN, State
 from newsletter.store import Claim, Counts, Outcome, Recipient, Store
 from newsletter.tokens import Purpose, mint
+from newsletter.turn import TurnMaker, Turns
+from newsletter.vigil import Vigil
 
 
-class Mailer(Protocol):
+class Mailer(Submitter, TurnMaker, Protocol):
     """What delivery needs of SES; `ses.submit.Ses` is it."""
 
     def quota(self) -> Quota:
@@ -34,12 +42,6 @@ class Mailer(Protocol):
 
     def store_template(self, name: str, package: Package) -> None:
         """Store what is mailed."""
-        ...
-
-    def submit(
-        self, template: str, package: Package, entries: Sequence[Entry], tags: dict[str, str]
-    ) -> list[EntryResult]:
-        """One POST."""
         ...
 
 
@@ -57,45 +59,22 @@ class Links:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How a run of the sender ended: the counts now, what it did itself, and why it stopped early ("" if not)."""
+    """How a run of the sender ended: the counts now, what it did itself, and why it stopped early ("" if not).
+
+    `warning` is what somebody should look at though it stopped nothing.
+    """
 
     counts: Counts
     submitted_now: int
     calls: int
     stopped: str = ""
+    warning: str = ""
 
 
-# What each status of an entry means for its recipient (API reference, BulkEmailEntryResult; its prose and its
-# enum spell some differently). A status that is not here is in doubt.
-_AGAIN = {"ACCOUNT_THROTTLED", "TRANSIENT_FAILURE"}
-_FINAL = {"MESSAGE_REJECTED", "INVALID_PARAMETER", "INVALID_PARAMETER_VALUE", "FAILED"}
-_STOP = {
-    "ACCOUNT_DAILY_QUOTA_EXCEEDED",
-    "ACCOUNT_SUSPENDED",
-    "ACCOUNT_SENDING_PAUSED",
-    "CONFIGURATION_SET_SENDING_PAUSED",
-    "CONFIGURATION_SET_NOT_FOUND",
-    "CONFIGURATION_SET_DOES_NOT_EXIST",
-    "TEMPLATE_NOT_FOUND",
-    "TEMPLATE_DOES_NOT_EXIST",
-    "MAIL_FROM_DOMAIN_NOT_VERIFIED",
-    "INVALID_SENDING_POOL_NAME",
-    "INVALID_SENDING_POOL",
-}
-
-
-def judge(number: int, result: EntryResult) -> Outcome:
-    """What SES's word on an entry makes of its recipient."""
-    said = f"{result.status}: {result.error}" if result.error else result.status
-    if result.status == "SUCCESS" and result.message_id:
-        return Outcome(number, State.SUBMITTED, "accepted by SES", result.message_id)
-    if result.message_id:  # SES never names a mail that it has not taken
-        return Outcome(number, State.IN_DOUBT, f"contradictory answer: {said}", "")
-    if result.status in _AGAIN | _STOP:
-        return Outcome(number, State.PENDING, said)
-    if result.status in _FINAL:
-        return Outcome(number, State.FAILED, said)
-    return Outcome(number, State.IN_DOUBT, f"unknown answer: {said}")
+_BY_HAND = "it was asked to"
+_USED_UP = (
+    "the account's daily quota is used up; it is counted over 24 hours, so the rest can follow tomorrow"
+)
 
 
 def template_name(package: Package) -> str:
@@ -112,6 +91,10 @@ class Delivery:
     most_unanswered = 2
     # How often to try to write down an answer while another process holds the database, half a minute each.
     record_tries = 20
+    # How often to ask what is left of the quota, in seconds: other mail of the account uses it too.
+    quota_every = 60.0
+    # The longest pause in one piece, in seconds: so soon a request to stop is heeded.
+    longest_pause = 0.5
 
     def __init__(
         self,
@@ -122,80 +105,143 @@ class Delivery:
         pause: Callable[[float], None],
         progress: Callable[[int], None] = lambda done: None,
         through: str = "",
+        vigil: Vigil | None = None,
+        slice_size: int = 0,
+        testers: Collection[str] = (),
     ) -> None:
         """`clock` tells the time, `pause` waits seconds, `progress` is told how many recipients are done;
         `through` names the SES that the mail goes through, for the ledger.
-        """
-        self._through = through
-        self._store, self._mailer, self._links = store, mailer, links
-        self._clock, self._pause, self._progress = clock, pause, progress
-        self._calls = self._submitted = 0
 
-    def run(self, package: Package) -> Report:
+        With a `vigil`, `slice_size` recipients come first (0: no slice), and of those the address keys in `testers`.
+        """
+        self._store, self._mailer, self._links, self._through = store, mailer, links, through
+        self._clock, self._pause, self._progress = clock, pause, progress
+        self._vigil, self._slice_size, self._testers = vigil, slice_size, testers
+        self._submitted = 0
+        self._stopping = False
+
+    def stop(self) -> None:
+        """End the run after the call that is under way, its answer written down. May come from a signal's handler."""
+        self._stopping = True
+
+    def run(self, package: Package, takeover: bool = False, corrects: str = "") -> Report:
         """Freeze `package` if its briefing is not frozen, then submit to everyone still pending.
 
-        What was frozen is what is mailed, whatever `package` says now. Raises SesError when SES cannot be
-        asked at all; then nothing has been frozen.
+        What was frozen is what is mailed, whatever `package` says now. `takeover` goes on with this ledger although
+        another has had its turn; with `corrects` it is an erratum to those who were mailed that briefing.
+
+        Raises SesError when SES cannot be asked at all, StoreError when another ledger has had this one's turn; then
+        nothing has been frozen, and nobody mailed.
         """
         briefing = package.month
         frozen = self._store.frozen(briefing)
         if frozen is not None:
             package = frozen
             self._store.hold_orphans(briefing, self._clock())
-            if not self._store.counts(briefing).of(State.PENDING):
-                return self._report(briefing)
+            counts = self._store.counts(briefing)
+            if not counts.of(State.PENDING):
+                return Report(counts, 0, 0)
         quota = self._mailer.quota()
         if not quota.enabled:
             raise SesError(
                 "SES: sending is switched off for this account. See the account's page in the AWS console."
             )
+        turns = Turns(self._store, self._mailer, briefing, self._through, self._clock, self._pause)
+        turns.take(takeover)
+        if self._vigil and frozen is not None:
+            self._vigil.catch_up()
         template = template_name(package)
-        self._mailer.store_template(template, package)
-        self._store.freeze(package, self._clock(), self._through)
-        return self._report(briefing, self._submit_all(package, template, quota))
+        patiently(lambda: self._mailer.store_template(template, package), self._pause)
+        self._store.freeze(package, self._clock(), self._through, corrects)
+        calls = Calls(self._mailer, template, package, self._entry, lambda: self._stopping)
+        warnings = []
+        try:
+            stopped = self._submit_all(briefing, calls, quota)
+        finally:
+            if calls.made:  # however it ended: a copy of the ledger from before this moment is an old one
+                warnings.append(turns.close())
+        if self._vigil and not stopped:
+            warnings.append(self._vigil.alarm(briefing, now=True))
+        warning = " ".join(filter(None, warnings))
+        return Report(self._store.counts(briefing), self._submitted, calls.made, stopped, warning)
 
-    def _submit_all(self, package: Package, template: str, quota: Quota) -> str:
+    def _submit_all(self, briefing: str, calls: Calls, quota: Quota) -> str:
         """Submit batch after batch; the reason for stopping early, or ""."""
-        pace = Pace(quota.per_second)
+        pace, ask_quota = Pace(quota.per_second), Every(self.quota_every, self._clock)
         in_vain = unanswered = 0
-        left = quota.left_today
-        while True:
-            size = int(min(quota.batch, left))
+        left, room = quota.left_today, self._room(briefing)
+        accepted = self._store.counts(briefing).of(*ACCEPTED)
+        while not self._stopping:
+            if room < 1:
+                if reason := self._rest_may_follow(briefing):
+                    return reason
+                room = math.inf
+            if self._vigil and (reason := self._vigil.alarm(briefing)):
+                return reason
+            if ask_quota.due():
+                quota = self._quota_now(quota)
+                left = quota.left_today
+                pace.change(quota.per_second)
+            size = int(min(quota.batch, left, room))
             if size < 1:
-                return "the account's daily quota is used up"
+                return _USED_UP
             # First the pause, then the claim: whoever unsubscribes meanwhile is heeded, and a sender that is
             # stopped while it waits leaves nobody in doubt.
-            self._pause(pace.wait(size))
-            claim = self._store.claim(package.month, size, secrets.token_hex(16), self._clock())
+            if not self._wait(pace.wait(size)):
+                break
+            first = () if room == math.inf else self._testers
+            claim = self._store.claim(briefing, size, secrets.token_hex(16), self._clock(), first)
             if claim is None:
                 return ""
-            outcomes, stop = self._call(package, template, claim)
+            # All of a full call, or all there are, cannot be refused for what they are.
+            outcomes, reason = calls.ask(claim, crowd=len(claim.recipients) == size or not accepted)
+            self._record(claim, outcomes)
             submitted = sum(outcome.state is State.SUBMITTED for outcome in outcomes)
             self._submitted += submitted
+            accepted += submitted
             left -= submitted
+            room -= sum(outcome.state is not State.PENDING for outcome in outcomes)
             self._progress(sum(outcome.state not in OPEN for outcome in outcomes))
-            if stop:
-                return stop
-            unanswered = unanswered + 1 if _nobody_knows(outcomes) else 0
+            if reason:
+                return reason
+            unanswered = unanswered + 1 if all(one.state is State.IN_DOUBT for one in outcomes) else 0
             if unanswered >= self.most_unanswered:
                 return f"{unanswered} calls in a row went unanswered: {outcomes[0].evidence}"
-            if all(outcome.state is State.PENDING for outcome in outcomes):
-                in_vain += 1
-                if in_vain > self.patience:
-                    return f"SES keeps refusing: {outcomes[0].evidence}"
-                self._pause(Pace.backoff(in_vain, secrets.SystemRandom().random()))
-            else:
-                in_vain = 0
+            in_vain = in_vain + 1 if all(one.state is State.PENDING for one in outcomes) else 0
+            if in_vain > self.patience:
+                return f"SES keeps refusing: {outcomes[0].evidence}"
+            if in_vain:
+                self._wait(Pace.backoff(in_vain, secrets.SystemRandom().random()))
+        return _BY_HAND
 
-    def _call(self, package: Package, template: str, claim: Claim) -> tuple[list[Outcome], str]:
-        """Make the call a claim was taken for and record what it did; with the reason to stop the run, or ""."""
-        outcomes, stop = self._ask(package, template, claim, claim.recipients)
-        if len(outcomes) > 1 and not stop and all(outcome.state is State.FAILED for outcome in outcomes):
-            # Fifty bad addresses in a row are no addresses' fault: nobody is given up for what the call did wrong.
-            stop = f"SES refuses every recipient: {outcomes[0].evidence}"
-            outcomes = _all(claim.recipients, State.PENDING, outcomes[0].evidence)
-        self._record(claim, outcomes)
-        return outcomes, stop
+    def _room(self, briefing: str) -> float:
+        """How many may still be mailed before the first slice is known to be sound."""
+        if self._vigil is None or not self._slice_size or self._store.sound(briefing):
+            return math.inf
+        counts = self._store.counts(briefing)
+        return self._slice_size - (counts.recipients - counts.of(State.PENDING, State.SKIPPED))
+
+    def _rest_may_follow(self, briefing: str) -> str:
+        """Wait for the first slice; why the others may not follow it, or ""."""
+        if self._vigil is None or not self._store.counts(briefing).of(State.PENDING):
+            return ""  # there are no others
+        return self._vigil.first_slice(briefing, self._wait)
+
+    def _quota_now(self, before: Quota) -> Quota:
+        """What the account may do now, or what it might before if SES cannot be asked; the next call will tell."""
+        try:
+            return self._mailer.quota()
+        except SesError:
+            return before
+
+    def _wait(self, seconds: float) -> bool:
+        """Pause, but no longer than until the run is to stop; False then."""
+        while not self._stopping:
+            self._pause(min(seconds, self.longest_pause))
+            seconds -= self.longest_pause
+            if seconds <= 0:
+                break
+        return not self._stopping
 
     def _record(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
         """Write an answer down; a database that another process holds is waited for, since SES will not say it again."""
@@ -204,40 +250,8 @@ class Delivery:
                 self._store.record(claim, outcomes, self._clock())
                 return
             except StoreBusy:
-                self._pause(1.0)
+                self._pause(1.0)  # not cut short by a request to stop
         self._store.record(claim, outcomes, self._clock())
-
-    def _ask(
-        self, package: Package, template: str, claim: Claim, recipients: Sequence[Recipient]
-    ) -> tuple[list[Outcome], str]:
-        tags = {"briefing": package.month, "attempt": claim.attempt}
-        self._calls += 1
-        try:
-            results = self._mailer.submit(template, package, [self._entry(r) for r in recipients], tags)
-        except Throttled as refusal:
-            stop = str(refusal) if "daily" in refusal.message.lower() else ""
-            return _all(recipients, State.PENDING, str(refusal)), stop
-        except Refused as refusal:
-            if refusal.code not in _BLAMES_THE_REQUEST:
-                return _all(recipients, State.PENDING, str(refusal)), str(refusal)
-            if len(recipients) == 1:
-                return _all(recipients, State.FAILED, str(refusal)), ""
-            # Nothing of the call was accepted: halving it finds the one entry that SES will not take.
-            middle = len(recipients) // 2
-            first, stop = self._ask(package, template, claim, recipients[:middle])
-            if stop:
-                return first + _all(recipients[middle:], State.PENDING, "not asked"), stop
-            second, stop = self._ask(package, template, claim, recipients[middle:])
-            return first + second, stop
-        except Ambiguous as doubt:
-            return _all(recipients, State.IN_DOUBT, str(doubt)), ""
-        outcomes = [
-            judge(recipient.number, result) for recipient, result in zip(recipients, results, strict=True)
-        ]
-        stops = (
-            f"{result.status}: {result.error}".rstrip(": ") for result in results if result.status in _STOP
-        )
-        return outcomes, next(stops, "")
 
     def _entry(self, recipient: Recipient) -> Entry:
         address = self._links.unsubscribe(recipient.public_id)
@@ -251,19 +265,3 @@ class Delivery:
             },
             tags={"recipient": str(recipient.number)},
         )
-
-    def _report(self, briefing: str, stopped: str = "") -> Report:
-        return Report(self._store.counts(briefing), self._submitted, self._calls, stopped)
-
-
-# The refusals that one bad entry can have caused. Every other one is about the account, the sender or the template
-# (MessageRejected of a whole call: "Email address is not verified"), and stops the run.
-_BLAMES_THE_REQUEST = {"BadRequestException", "InvalidParameterValue", "ValidationException"}
-
-
-def _nobody_knows(outcomes: Sequence[Outcome]) -> bool:
-    return bool(outcomes) and all(outcome.state is State.IN_DOUBT for outcome in outcomes)
-
-
-def _all(recipients: Sequence[Recipient], state: State, evidence: str) -> list[Outcome]:
-    return [Outcome(recipient.number, state, evidence) for recipient in recipients]

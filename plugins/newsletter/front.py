@@ -1,4 +1,6 @@
-"""The built site over HTTP, as a web server would give it out: clean addresses, its own page for 404."""
+"""The built site over HTTP, as a web server would give it out: clean addresses, its own page for 404; and beside it,
+at the same address, the door.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,12 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from newsletter.door.app import is_door
+from newsletter.door.guard import POLICY
 from newsletter.errors import SettingsError
 
 # What the pages themselves are made for; the published site gets it from its web server.
-_POLICY = (
-    b"default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; "
-    b"form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-)
+_POLICY = POLICY.encode()
 # The search page alone runs WebAssembly: Pagefind's, in a worker that has the policy of its own file.
 _SEARCH = ("/search/", "/pagefind/")
 _SEARCH_POLICY = _POLICY.replace(b"script-src 'self'", b"script-src 'self' 'wasm-unsafe-eval'")
@@ -46,6 +47,19 @@ def site(output: Path) -> ASGIApp:
         exception_handlers={404: own_page, 405: own_page},
         middleware=[Middleware(_SafeHeaders)],
     )
+
+
+class Porch:
+    """The site and its door at one address. Until a `door` is there, its pages are not answered."""
+
+    def __init__(self, site: ASGIApp, root: str = "") -> None:
+        self._site, self._root = site, root
+        self.door: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the one answer whose page it is."""
+        at_door = self.door if scope["type"] == "http" and is_door(scope["path"], self._root) else None
+        await (at_door or self._site)(scope, receive, send)
 
 
 def _plain(status: int) -> str:

@@ -1,4 +1,6 @@
-"""The editor's letter made fit for a mail: links that work there, looks that survive there."""
+"""The editor's letter made fit for where it goes: a mail (links that work there, looks that survive there), or a
+page where another letter stands.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from html import escape
 import lxml.html
 from lxml.html import HtmlElement
 
-_VOID = {"area", "br", "col", "hr", "img", "wbr"}
+_VOID = {"area", "br", "col", "hr", "img", "input", "wbr"}
 _SPACES = re.compile(r"[ \t\n\r\f]+")
 # Classes and ids are dropped: mail programs rename or strip them, and nothing in a mail refers to them.
 _KEPT = {"align", "alt", "colspan", "dir", "height", "href", "lang", "rowspan", "src", "start", "width"}
@@ -65,6 +67,22 @@ def style(html: str, looks: Mapping[str, str]) -> str:
         if look:
             element.set("style", look)
     _join_lines(root)
+    return _serialise(root)
+
+
+def rename(html: str, prefix: str) -> str:
+    """Let the names of its places (ids), and the links to them, begin with `prefix`, so that two letters on one
+    page do not have the same ones. Returns HTML.
+    """
+    root = _parse(html)
+    for element in root.iterdescendants():
+        if not isinstance(element.tag, str):
+            continue
+        if name := element.get("id"):
+            element.set("id", prefix + name)
+        address = element.get("href") or ""
+        if address.startswith("#"):
+            element.set("href", f"#{prefix}{address[1:]}")
     return _serialise(root)
 
 

@@ -7,8 +7,6 @@ alone. HTML is escaped in *.mjml and not in *.txt. A fault is reported at the li
 from __future__ import annotations
 
 import re
-import string
-import tomllib
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +16,7 @@ import jinja2
 from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 
-from newsletter import mjml_lint, plaintext
+from newsletter import looks, mjml_lint, plaintext
 from newsletter.errors import ContentError, Finding
 from newsletter.placeholders import tag
 
@@ -38,7 +36,7 @@ class MailTemplate:
         """
         self._folder = folder
         self._placeholders = placeholders
-        self.looks = _looks(folder / "style.toml")
+        self.looks = looks.read(folder / "style.toml")
         environment = SandboxedEnvironment(
             loader=jinja2.FileSystemLoader(folder),
             autoescape=lambda name: name is not None and not name.endswith(".txt"),
@@ -142,24 +140,3 @@ def _referenced(match: re.Match[str]) -> str:
 
 def _fill(text: str, first: str = "", rest: str = "") -> str:
     return plaintext.wrap(text, plaintext.WIDTH, first, rest)
-
-
-def _looks(path: Path) -> dict[str, dict[str, Markup]]:
-    """style.toml, with $names of colours and faces filled in.
-
-    Marked safe: it is the theme's own, and a quote in a font's name must stay one.
-    """
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        names = {**tables["colour"], **tables["face"]}
-        return {
-            table: {key: Markup(string.Template(value).substitute(names)) for key, value in rows.items()}  # noqa: S704 - the theme's own style.toml
-            for table, rows in tables.items()
-        }
-    except FileNotFoundError:
-        raise ContentError([Finding(str(path), 0, "", "not found; the theme must have it.")]) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ContentError([Finding(str(path), 0, "", f"{error}. Its form is TOML.")]) from None
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        reason = f"{error}: tables of texts are expected, [colour] and [face] among them, and known $names."
-        raise ContentError([Finding(str(path), 0, "", reason)]) from None

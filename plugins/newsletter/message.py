@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 
 from markupsafe import Markup
 
-from newsletter import letter, mail_lint, mjml_lint, plaintext
+from newsletter import issue, letter, mail_lint, mjml_lint, plaintext
 from newsletter.errors import ContentError, Finding, SettingsError
+from newsletter.issue import Issue
 from newsletter.mail_template import MailTemplate
 from newsletter.models import Briefing, Item, KeyJudgement, Package
 from newsletter.package import content_hash
@@ -41,7 +42,6 @@ _MONTHS = (
     *("August", "September", "October", "November", "December"),
 )  # not strftime: its names depend on the machine's locale
 _RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
-_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 _BRACKET = re.compile(r"(\d{1,3})\s*[-–—]\s*(\d{1,3})\s*%?")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -79,7 +79,7 @@ class PrintedItem:
 
 
 def compose(briefing: Briefing, publication: Publication, templates: Path, commit: str | None) -> Package:
-    """Make the mail of one month.
+    """Make the mail of one month, or of an erratum.
 
     `templates` is the folder that holds body.mjml, body.txt and style.toml; `commit` is noted in the package
     and is not part of the hash. Where the HTML would be larger than `mail_lint.BUDGET` after substitution,
@@ -89,13 +89,15 @@ def compose(briefing: Briefing, publication: Publication, templates: Path, commi
     empty subject, neither letter nor items), a template with a fault, a mail too large even when shortened.
     Raises SettingsError if a header made of publication.toml is no header SES takes.
     """
+    mailing = issue.of_id(briefing.month)
     findings = list(_refusals(briefing))
-    if findings:
+    if findings or mailing is None:
         raise ContentError(findings)
     source = briefing.source or briefing.month
     template = MailTemplate(templates, PLACEHOLDERS)
-    facts = _facts(briefing, publication)
-    detached = letter.detach(briefing.letter_html, briefing.url)
+    facts = _facts(briefing, publication, mailing)
+    # An erratum is another letter than the one at that address: it may lead to a place there.
+    detached = letter.detach(briefing.letter_html, "" if mailing.corrects else briefing.url)
     styled = letter.style(detached, template.looks.get("element", {}))
     findings = _letter_faults(styled, source)
     if findings:
@@ -156,7 +158,7 @@ def _record(item: Item, printed: PrintedItem) -> Mapping[str, str | bool]:
 def _refusals(briefing: Briefing) -> Iterator[Finding]:
     """What must not become a mail: the file (or the analysis's address), the field, the reason."""
     source = briefing.source or f"the briefing of {briefing.month}"
-    if not _MONTH.fullmatch(briefing.month):
+    if issue.of_id(briefing.month) is None:
         yield Finding(source, 0, "month", f'"{briefing.month}" is no month. Write it as 2020-10.')
     if not briefing.items and not plaintext.render(briefing.letter_html).strip():
         yield Finding(source, 0, "", "has neither a letter nor analyses: there is nothing to mail.")
@@ -220,9 +222,9 @@ def _unfit_address(path: str, url: str) -> Iterator[Finding]:
         yield Finding(path, 0, "url", f'"{url}" is no complete https:// address.')
 
 
-def _facts(briefing: Briefing, publication: Publication) -> dict[str, object]:
+def _facts(briefing: Briefing, publication: Publication, mailing: Issue) -> dict[str, object]:
     """The names the templates know, besides `items`, `letter`, `placeholder` and the tables of style.toml."""
-    year, month = briefing.month.split("-")
+    year, month = mailing.month.split("-")
     language = publication.language.partition("-")[0].lower()
     return {
         "house": publication.house,
@@ -231,6 +233,7 @@ def _facts(briefing: Briefing, publication: Publication) -> dict[str, object]:
         "direction": "rtl" if language in _RIGHT_TO_LEFT else "ltr",
         "title": _one_line(briefing.title),
         "month": f"{_MONTHS[int(month) - 1]} {year}",
+        "erratum": bool(mailing.corrects),
         "preheader": briefing.preheader,
         "padding": _PADDING * max(0, PREVIEW_LENGTH - len(briefing.preheader)),
         "url": briefing.url,

@@ -100,8 +100,9 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """A month's briefing: the editor's letter and the analyses in their order.
+    """A month's briefing: the editor's letter and the analyses in their order. Or an erratum of one: a letter alone.
 
+    `month` names it: "2020-10", an erratum's "2020-10-erratum" (issue.py has the rule).
     `letter_html` is sanitised HTML with absolute links; `url` is the web version's address.
     """
 
@@ -119,6 +120,7 @@ class Briefing:
 class Package:
     """What is mailed, complete: the folder build/briefings/YYYY-MM/ as an object.
 
+    `month` names it, as that of `Briefing` does.
     `headers` are the same for every recipient (List-Id …); `placeholders` are the `{{names}}` that the
     sender fills for each recipient; `content_hash` is the SHA-256 (hex) over everything a subscriber can
     see (not over `commit`), so equal hashes mean equal mail.

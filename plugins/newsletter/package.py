@@ -1,4 +1,5 @@
-"""The seam between site and mail: the folder build/briefings/YYYY-MM/, written whole or not at all.
+"""The seam between site and mail: the folder build/briefings/YYYY-MM/ (an erratum's: YYYY-MM-erratum/), written
+whole or not at all.
 
     email.html   email.txt     the two halves, `{{unsubscribe_url}}` not yet filled
     briefing.json              subject, headers, items …, and `content_hash` over both halves and these
@@ -108,7 +109,7 @@ def read(folder: Path) -> Package:
             f"content or the template instead. {mend}"
         )
     if package.month != folder.name:
-        raise PackageError(f"{folder}: holds the briefing of {package.month}. {mend}")
+        raise PackageError(f"{folder}: holds {package.month} and not {folder.name}. {mend}")
     return package
 
 

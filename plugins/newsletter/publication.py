@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
 from pathlib import Path
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from newsletter.errors import SettingsError
 
 FILE = "publication.toml"
+_LATENESS = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,8 @@ class Publication:
     """Who publishes, where, and in whose name the mail goes out.
 
     `site_url` has no slash at its end. `sender` is an RFC 5322 mailbox ("Name <address>"), `reply_to` and
-    `contact` are bare addresses, `list_id` is the value of the List-Id header (RFC 2919).
+    `contact` are bare addresses, `list_id` is the value of the List-Id header (RFC 2919). `testers` are the bare
+    addresses that test mails may go to; `lateness` is how long after its time a mailing may still begin.
     """
 
     house: str
@@ -35,6 +38,8 @@ class Publication:
     postal_address: str
     list_id: str
     contact: str
+    testers: tuple[str, ...] = ()
+    lateness: timedelta = _LATENESS
 
     @property
     def zone(self) -> ZoneInfo:
@@ -70,6 +75,8 @@ def load(path: Path) -> Publication:
         postal_address=_text(path, mail, "postal_address", "mail"),
         list_id=_text(path, mail, "list_id", "mail"),
         contact=_text(path, mail, "contact", "mail"),
+        testers=_texts(path, mail, "testers", "mail"),
+        lateness=_minutes(path, mail, "lateness", "mail", _LATENESS),
     )
     _check(path, publication)
     return publication
@@ -87,6 +94,22 @@ def _text(path: Path, table: Any, key: str, section: str = "") -> str:
     return value.strip()
 
 
+def _texts(path: Path, table: Any, key: str, section: str) -> tuple[str, ...]:
+    values = table.get(key, []) if isinstance(table, dict) else []
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise SettingsError(f'{path}: {section}.{key}: must be a list of texts: {key} = ["…", "…"].')
+    return tuple(value.strip() for value in values)
+
+
+def _minutes(path: Path, table: Any, key: str, section: str, usual: timedelta) -> timedelta:
+    value = table.get(key) if isinstance(table, dict) else None
+    if value is None:
+        return usual
+    if type(value) is not int or value < 1:
+        raise SettingsError(f"{path}: {section}.{key}: must be a whole number of minutes: {key} = 60.")
+    return timedelta(minutes=value)
+
+
 def _check(path: Path, publication: Publication) -> None:
     address = urlsplit(publication.site_url)
     if address.scheme != "https" or not address.netloc:
@@ -102,6 +125,7 @@ def _check(path: Path, publication: Publication) -> None:
         ("sender", publication.sender),
         ("reply_to", publication.reply_to),
         ("contact", publication.contact),
+        *(("testers", tester) for tester in publication.testers),
     ):
         try:
             Address(addr_spec=parseaddr(value)[1])

@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from newsletter.errors import SettingsError
 
 STATE = Path("var")
-_KEY_FILE = STATE / "secret.key"
-_SHORTEST_KEY = 32
+KEY_FILE = STATE / "secret.key"
+SHORTEST_KEY = 32
 _PROJECT = "publication.toml"
 
 
@@ -30,7 +31,9 @@ class Settings:
     `store_url` names the database ("sqlite:///var/newsletter.db"). `configuration_set` is the SES configuration
     set whose events tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in,
     "" for none, and `events_topic_arn` the SNS topic they must come from. `region` is AWS's, "" where boto3 finds
-    it in its own files.
+    it in its own files. `site_url` is where the links of mails lead in practice, "" for the publication's own; it has
+    no slash at its end. `trusted_proxies` is how many proxies stand in front of the door; with `always_work` its forms
+    ask every browser for work, and not only while too many knock.
     """
 
     store_url: str
@@ -39,10 +42,14 @@ class Settings:
     configuration_set: str = ""
     events_queue_url: str = ""
     events_topic_arn: str = ""
+    site_url: str = ""
+    trusted_proxies: int = 0
+    always_work: bool = False
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN and the region.
+        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN, SITE_URL,
+        TRUSTED_PROXIES, PROOF_OF_WORK and the region.
 
         AWS's other tools read AWS_REGION, boto3 by itself only AWS_DEFAULT_REGION; here either will do.
         Raises SettingsError where neither a store is named nor this is the project's folder.
@@ -62,6 +69,9 @@ class Settings:
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
             events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
             events_topic_arn=env.get("EVENTS_TOPIC_ARN", ""),
+            site_url=_site_url(env.get("SITE_URL", "")),
+            trusted_proxies=_proxies(env.get("TRUSTED_PROXIES") or "0"),
+            always_work=_always(env.get("PROOF_OF_WORK", "")),
         )
 
     def secret_keys(self) -> tuple[bytes, ...]:
@@ -70,7 +80,12 @@ class Settings:
         SECRET_KEY holds one or several with commas between; without it one is made and kept in var/secret.key.
         Raises SettingsError.
         """
-        return _keys(self.secret_key) or (_own_key(_KEY_FILE),)
+        return _keys(self.secret_key) or (_own_key(KEY_FILE),)
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is this machine's own, which nobody else can reach."""
+    return urlsplit(url).hostname in {"localhost", "127.0.0.1", "::1"}
 
 
 def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
@@ -83,11 +98,43 @@ def child_environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PATH": path, **changes}
 
 
+def _site_url(text: str) -> str:
+    url = text.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, scheme = parts.hostname, parts.scheme
+    except ValueError:
+        host, scheme = None, ""
+    # RFC 8058 wants HTTPS of a link in a mail; on this machine nobody listens in.
+    if url and not (host and (scheme == "https" or (scheme == "http" and is_loopback(url)))):
+        raise SettingsError(
+            f"SITE_URL: {text!r} must begin with https:// and name a host. Only for practice on this machine "
+            "http will do: SITE_URL=http://127.0.0.1:8000"
+        )
+    return url
+
+
+def _proxies(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) < 10):
+        raise SettingsError(
+            f"TRUSTED_PROXIES: {text!r} must be how many proxies of yours each request comes through: 0, 1, 2 …"
+        )
+    return int(text)
+
+
+def _always(text: str) -> bool:
+    if text not in ("", "auto", "always"):
+        raise SettingsError(
+            f"PROOF_OF_WORK: {text!r} must be auto (only while too many knock at the door) or always."
+        )
+    return text == "always"
+
+
 def _keys(text: str) -> tuple[bytes, ...]:
     keys = tuple(key.strip().encode() for key in text.split(",") if key.strip())
-    if any(len(key) < _SHORTEST_KEY for key in keys):
+    if any(len(key) < SHORTEST_KEY for key in keys):
         raise SettingsError(
-            f"SECRET_KEY: each key must have at least {_SHORTEST_KEY} characters. "
+            f"SECRET_KEY: each key must have at least {SHORTEST_KEY} characters. "
             "Make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     return keys
@@ -111,6 +158,6 @@ def _own_key(path: Path) -> bytes:
         finally:
             os.unlink(draft)
     key = path.read_bytes().strip()
-    if len(key) < _SHORTEST_KEY:
+    if len(key) < SHORTEST_KEY:
         raise SettingsError(f"{path}: is too short to be a key. Restore it from a backup.")
     return key

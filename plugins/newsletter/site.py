@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from newsletter import issue
 from newsletter.errors import NewsletterError, SettingsError
 
 CONFIGURATION = "pelicanconf.py"
@@ -20,7 +21,7 @@ CONFIGURATION = "pelicanconf.py"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build read and wrote. `packages` are the folders of the briefings, `seconds` the time it took."""
+    """What a build read and wrote. `packages` are the folders of briefings and errata, `seconds` the time it took."""
 
     analyses: int
     drafts: int
@@ -52,8 +53,8 @@ def check(content: str | None = None) -> Built:
     return _built(generators, pelican.settings, start)
 
 
-def briefing(month: str) -> tuple[Path, Any]:
-    """Write the package of one month alone; answers with its folder and the Package. Raises ContentError."""
+def briefing(mailing: str) -> tuple[Path, Any]:
+    """Write the package of one briefing or erratum alone; answers with its folder and the Package. Raises ContentError."""
     with _quiet() as log:
         pelican = _pelican({})
         generators = _read(pelican)
@@ -61,13 +62,15 @@ def briefing(month: str) -> tuple[Path, Any]:
         from newsletter.briefing import BriefingGenerator, write_packages  # pelican is slow to load
 
         (generator,) = (g for g in generators if isinstance(g, BriefingGenerator))
-        folders = write_packages(generator, [month])
+        folders = write_packages(generator, [mailing])
         if not folders:
             have = ", ".join(sorted(package.month for package in generator.packages)) or "none"
+            named = issue.of_id(mailing) or issue.Issue(mailing)
             raise SettingsError(
-                f"There is no published briefing for {month}: write content/briefings/{month}.md. There are: {have}."
+                f"There is no published {'erratum' if named.corrects else 'briefing'} for {named.month}: "
+                f"write content/briefings/{named.stem}.md. There are: {have}."
             )
-        return folders[0], next(package for package in generator.packages if package.month == month)
+        return folders[0], next(package for package in generator.packages if package.month == mailing)
 
 
 def _pelican(overrides: dict[str, Any]) -> Any:
@@ -124,13 +127,13 @@ def _read(pelican: Any) -> list[Any]:
 
 def _built(generators: Sequence[Any], settings: dict[str, Any], start: float) -> Built:
     context = generators[0].context
-    months = tuple(page.month for page in context["briefings"])
+    letters = (*context["briefings"], *context["errata"])
     return Built(
         analyses=len(context["articles"]),
         drafts=len(context["drafts"]),
         pages=len(context["pages"]),
-        briefings=months,
-        packages=tuple(Path(settings["BRIEFING_PACKAGES"]) / month for month in months),
+        briefings=tuple(page.month for page in context["briefings"]),
+        packages=tuple(Path(settings["BRIEFING_PACKAGES"]) / page.issue.id for page in letters),
         output=Path(settings["OUTPUT_PATH"]),
         seconds=time.monotonic() - start,
     )

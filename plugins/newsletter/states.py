@@ -57,8 +57,9 @@ STEPS: dict[State, frozenset[State]] = {
     State.DELIVERED: frozenset({State.BOUNCED, State.COMPLAINED}),
     State.BOUNCED: frozenset({State.DELIVERED, State.COMPLAINED}),
     State.COMPLAINED: frozenset(),
-    State.FAILED: frozenset({State.DELIVERED, State.BOUNCED, State.COMPLAINED}),
-    State.SKIPPED: frozenset(),
+    # Here too: who was given up, or left, may have had the mail of the earlier call all the same.
+    State.FAILED: _SHOWN - {State.FAILED},
+    State.SKIPPED: _SHOWN,
 }
 # What a call's own answer, or its absence, can make of a claimed recipient; the rest only evidence shows.
 ANSWERS = frozenset({State.SUBMITTED, State.PENDING, State.FAILED, State.IN_DOUBT})

@@ -4,13 +4,20 @@
 
 A token says nothing of its subscriber but a random number, grants one purpose, and stands in the path of an
 address, never in its query, which proxies strip and logs keep (RFC 8058 section 3.1: hard to forge, opaque).
+
+The subject of UNSUBSCRIBE is a subscriber's public id, and it never expires. That of CONFIRM, MY_PAGE and CHANGE
+is a letter's id, and the letter says how long its link works (`Letter.usable`). That of FORM is a moment.
+
+With the same keys addresses are hashed where one must be recognised and not known.
 """
 
 from __future__ import annotations
 
 import hmac
+import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from hashlib import sha256
@@ -23,6 +30,10 @@ class Purpose(StrEnum):
     """What a token lets its bearer do; a token for one is worthless for another."""
 
     UNSUBSCRIBE = "unsubscribe"
+    CONFIRM = "confirm"
+    MY_PAGE = "my-page"
+    CHANGE = "change"
+    FORM = "form"
 
 
 def mint(purpose: Purpose, subject: bytes, keys: Sequence[bytes]) -> str:
@@ -46,6 +57,31 @@ def verify(token: str, purpose: Purpose, keys: Sequence[bytes]) -> bytes | None:
         ):
             return head[_KEY_ID:]
     return None
+
+
+def stamp(at: datetime, keys: Sequence[bytes]) -> str:
+    """A token that says when it was made, to the second, for a form to carry; no two are alike."""
+    return mint(Purpose.FORM, int(at.timestamp()).to_bytes(8, "big") + secrets.token_bytes(8), keys)
+
+
+def stamped(token: str, keys: Sequence[bytes]) -> datetime | None:
+    """When a genuine stamp was made, in UTC; None for every other text."""
+    subject = verify(token, Purpose.FORM, keys)
+    return datetime.fromtimestamp(int.from_bytes(subject[:8], "big"), UTC) if subject else None
+
+
+def keyed_hash(use: str, text: str, key: bytes) -> bytes:
+    """16 bytes that tell two texts apart, and nothing of either to whoever has not the key. `use` is what for: the
+    same text has another hash for another use.
+    """
+    return hmac.digest(key, f"newsletter hash/{use}\0{text}".encode(), "sha256")[:_MAC]
+
+
+def digests(address_key: str, keys: Sequence[bytes]) -> tuple[bytes, ...]:
+    """What is kept of an erased address: its hash with each key, the newest first. An older key goes on recognising
+    what was erased in its time.
+    """
+    return tuple(keyed_hash("erased", address_key, key) for key in keys)
 
 
 @lru_cache(maxsize=16)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import click
 
-from newsletter.cli import answers, local, people, publish, sending
+from newsletter.cli import answers, doctor, erratum, events, local, people, publish, sending, status, web
 from newsletter.cli.words import Group
 
 
@@ -23,12 +23,17 @@ for command in (
     publish.check,
     publish.briefing,
     people.subscribers,
+    doctor.doctor,
+    status.show,
     sending.send,
-    sending.status,
-    sending.events,
-    sending.discard,
+    erratum.erratum,
+    erratum.withdraw,
+    status.status,
+    events.events,
+    status.discard,
     answers.audit,
     answers.resolve,
+    web.web,
     local.local_ses,
     local.serve,
 ):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from newsletter.cli.words import MONTH
+from newsletter.cli.words import MAILING
 from newsletter.errors import AddressError, SettingsError
 from newsletter.settings import Settings
 from newsletter.show import say, table
@@ -18,7 +18,7 @@ _COLUMNS = ("address", "state", "at", "what", "evidence")
 
 
 @click.command()
-@click.argument("month", type=MONTH)
+@click.argument("month", type=MAILING)
 @click.argument("address", required=False)
 @click.option(
     "--csv", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write it to a file, a line each."
@@ -68,7 +68,7 @@ def _plain(cell: str) -> str:
 
 
 @click.command()
-@click.argument("month", type=MONTH)
+@click.argument("month", type=MAILING)
 @click.option(
     "--assume-submitted",
     "as_submitted",
@@ -81,6 +81,7 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
     """Decide about the recipients in doubt, where SES's events could not."""
     from newsletter.states import State
     from newsletter.store import open_store
+    from newsletter.store.proofs import DECIDED
 
     if as_submitted and resend:
         raise click.UsageError("--assume-submitted and --resend are opposites; choose one.")
@@ -106,6 +107,6 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
             sys.exit(1)
         now = datetime.now(UTC)
         done = sum(
-            store.release(month, d.attempt, state, f"the operator decided: {words}", now) for d in doubts
+            store.release(month, d.attempt, state, f"{DECIDED}: {words}", now) for d in doubts
         )
     say("resolve", f"{done:,} {words}" + (f"; now: newsletter send {month}" if resend else ""))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import click
 
 from newsletter import publication
 from newsletter.errors import SettingsError
-from newsletter.settings import STATE, child_environment
+from newsletter.settings import STATE, Settings, child_environment, is_loopback
 from newsletter.show import say
 
 if TYPE_CHECKING:
@@ -54,11 +56,28 @@ def local_ses(
             server.serve(config, host, port, ready=_tell_local_ses)
         return
     with server.running(config, host="127.0.0.1", port=0) as running:
+        status = _run(command, running.environment)
+    sys.exit(status if status >= 0 else 1)
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a command to its end; how it ended. Ctrl-C reaches it too, and it ends when it has ended: a sender still
+    needs its answer.
+    """
+    try:
+        child = subprocess.Popen(command, env=child_environment(environment))
+    except FileNotFoundError:
+        raise SettingsError(f"{command[0]}: there is no such command.") from None
+    with child:
+        before = (
+            signal.signal(signal.SIGINT, lambda *_: None),
+            signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+        )
         try:
-            done = subprocess.run(command, env=child_environment(running.environment), check=False)
-        except FileNotFoundError:
-            raise SettingsError(f"{command[0]}: there is no such command.") from None
-    sys.exit(done.returncode if done.returncode >= 0 else 1)
+            return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before[0])
+            signal.signal(signal.SIGTERM, before[1])
 
 
 def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float) -> LocalSesConfig:
@@ -83,16 +102,30 @@ def _tell_local_ses(running: RunningSes) -> None:
 @click.option("--port", type=_PORT, default=8000, show_default=True, help="The port; 0 takes a free one.")
 @click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
 def serve(host: str, port: int, output: Path) -> None:
-    """Site, mailbox and local SES at one address, to look at."""
+    """Site, door, mailbox and local SES at one address, to look at: sign up there, and find the mail there."""
     from newsletter import front
+    from newsletter.cli.web import open_door, postman
+    from newsletter.door.guard import Place
     from newsletter.local_ses import server
 
-    def ready(running: RunningSes) -> None:
-        say("site", f"{running.url}/")
-        say("mailbox", f"{running.url}/mailbox/")
-        say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
-        say("", "Ctrl-C ends it.")
+    facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
+    root = urlsplit(facts.site_url).path
+    porch = front.Porch(front.site(output), root)
+    with ExitStack() as stack:
 
-    config = _local_config(STATE / "mailbox", None, 200.0, 50_000.0)
-    with suppress(KeyboardInterrupt):  # the way it is meant to end
-        server.serve(config, host, port, front.site(output), ready)
+        def ready(running: RunningSes) -> None:
+            port = urlsplit(running.url).port
+            here = running.url if is_loopback(running.url) else f"http://127.0.0.1:{port}"
+            place = Place(
+                here + root, (urlsplit(running.url).netloc, f"localhost:{port}", f"127.0.0.1:{port}")
+            )
+            porch.door = stack.enter_context(open_door(facts, settings, place))
+            stack.enter_context(postman({**running.environment, "SITE_URL": place.site_url}))
+            say("site", f"{running.url}/")
+            say("mailbox", f"{running.url}/mailbox/")
+            say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
+            say("", "Ctrl-C ends it.")
+
+        config = _local_config(STATE / "mailbox", None, 200.0, 50_000.0)
+        with suppress(KeyboardInterrupt):  # the way it is meant to end
+            server.serve(config, host, port, porch, ready)

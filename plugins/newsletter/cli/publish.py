@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from newsletter.cli.words import MONTH
+from newsletter.cli.words import MAILING
 from newsletter.show import say
 
 
@@ -27,8 +27,9 @@ def build(content: str | None, output: str | None) -> None:
         f"{built.analyses} analyses, {built.pages} pages{drafts} → {_shown(built.output)}/",
         built.seconds,
     )
-    if built.briefings:
-        say("package", f"{', '.join(sorted(built.briefings))} → {built.packages[0].parent}/")
+    if built.packages:
+        names = ", ".join(sorted(folder.name for folder in built.packages))
+        say("package", f"{names} → {built.packages[0].parent}/")
 
 
 @click.command()
@@ -48,19 +49,20 @@ def check(content: str | None) -> None:
 
 
 @click.command()
-@click.argument("month", type=MONTH)
+@click.argument("month", type=MAILING)
 def briefing(month: str) -> None:
-    """Package one month's briefing as an email: build/briefings/YYYY-MM/."""
+    """Package one month's briefing as an email: build/briefings/YYYY-MM/. An erratum by its name: 2020-10-erratum."""
     from newsletter import site
 
     start = time.monotonic()
     folder, package = site.briefing(month)
     size = len(package.html.encode()) / 1024
     shortened = sum(bool(item.get("shortened")) for item in package.items)
+    what = f"{len(package.items)} analyses" if package.items else "a letter alone"
     note = f", {shortened} shortened to their link" if shortened else ""
     say(
         "package",
-        f"{folder}/: {len(package.items)} analyses, {size:.0f} KB of 90{note}",
+        f"{folder}/: {what}, {size:.0f} KB of 90{note}",
         time.monotonic() - start,
     )
     say("subject", package.subject)

@@ -1,273 +1,314 @@
-"""`newsletter send` and `status`: a briefing to its recipients."""
+"""`newsletter send`: a briefing to its recipients, approved, at its time, or as a test to a few."""
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from newsletter import publication
+from newsletter import issue, publication
+from newsletter.cli import approving, begun, waiting
+from newsletter.cli.events import reader, settle
 from newsletter.cli.words import MONTH
 from newsletter.errors import SettingsError
-from newsletter.settings import STATE, Settings
-from newsletter.show import say, say_error, table
+from newsletter.interrupt import heeding
+from newsletter.issue import Issue
+from newsletter.publication import Publication
+from newsletter.settings import Settings
+from newsletter.show import Progress, Tally, at_terminal, say, say_error
 
 if TYPE_CHECKING:
     from newsletter.aftermath import Aftermath
+    from newsletter.delivery import Links, Report
     from newsletter.models import Package
-    from newsletter.store import Counts, Store
+    from newsletter.ses.submit import Ses
+    from newsletter.store import Store
 
 PACKAGES = Path("build/briefings")
 
+_STOPPING = "Stopping: SES's answer to the call in flight is waited for and written down."
+_STILL = "Still waiting for that answer, a minute at most: without it those recipients would be in doubt."
 
-_QUIET = click.option(
-    "--quiet",
-    type=click.FloatRange(min=0),
-    default=15.0,
-    show_default=True,
-    help="Minutes without an event after which a call that SES did not answer may be judged.",
+_OPTIONS = (
+    click.argument("addresses", nargs=-1),
+    click.option("--test", is_flag=True, help="Mail it to the testers named after it, and to nobody else."),
+    click.option(
+        "--approve",
+        metavar="HASH",
+        default="",
+        help="Approve the package of this content hash, without asking.",
+    ),
+    click.option(
+        "--expect", type=click.IntRange(0), help="The number of recipients, where it is a surprising one."
+    ),
+    click.option("--at", metavar="TIME", default="", help='"2020-11-02 09:00", "09:00" or "day 31 09:00".'),
+    click.option("--late", type=click.IntRange(1), help="Minutes after TIME it may still begin.  [60]"),
+    click.option(
+        "--canary",
+        metavar="N",
+        type=click.IntRange(1),
+        default=None,
+        help="Mail N first, the testers among them, and the rest when SES has told that those are sound.",
+    ),
+    click.option(
+        "--no-brakes", is_flag=True, help="Go on although many bounce or complain: you have looked at why."
+    ),
+    click.option(
+        "--takeover", is_flag=True, help="Go on with this ledger although another has mailed this briefing."
+    ),
+    click.option(
+        "--quiet",
+        type=click.FloatRange(min=0),
+        default=15.0,
+        show_default=True,
+        help="Minutes without an event after which a call that SES did not answer may be judged.",
+    ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was typed after the month; see the options' help. `late` and `quiet` are in minutes."""
+
+    addresses: tuple[str, ...] = ()
+    test: bool = False
+    approve: str = ""
+    expect: int | None = None
+    at: str = ""
+    late: int | None = None
+    canary: int | None = None
+    no_brakes: bool = False
+    takeover: bool = False
+    quiet: float = 15.0
+
+
+def mailing_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that every command that mails has."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.command()
 @click.argument("month", type=MONTH)
-@_QUIET
-def send(month: str, quiet: float) -> None:
+@mailing_options
+def send(month: str, **options: Any) -> None:
     """Submit a month's briefing to SES for every confirmed subscriber, each of them once.
 
-    Run it again after any interruption: it goes on with those who are still pending, and mails nobody twice.
+    Shows what would be mailed and to how many, and has it approved first. Run it again after any interruption: it
+    goes on with those who are still pending, and mails nobody twice.
+
+        newsletter send 2020-10 --at "2020-11-02 09:00"
+
+        newsletter send 2020-10 --test editor@example.org
+    """
+    mail_out(month, PACKAGES / month, "", Options(**options))
+
+
+def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> None:
+    """Mail the package in `folder` as `briefing`, or test it: whatever a command that mails has to do.
+
+    `corrects` is the briefing whose recipients it goes to, "" for everybody. Raises NewsletterError; ends the
+    program with 1 where somebody is left to be mailed or was refused for good.
     """
     from newsletter import package as packages
-    from newsletter.delivery import Delivery, Links
+    from newsletter.delivery import Links
     from newsletter.ses.submit import Ses
-    from newsletter.show import Progress
     from newsletter.states import OPEN, State
     from newsletter.store import open_store
 
-    start = time.monotonic()
     facts = publication.load(Path(publication.FILE))
     settings = Settings.from_env()
-    keys = settings.secret_keys()
+    links = Links(facts.site_url, settings.secret_keys())
+    command = (issue.of_id(briefing) or Issue(briefing)).command
+    _check(options, facts)
+    if options.test:
+        _rehearse(packages.read(folder), facts, settings, links, options.addresses)
+        return
+    due, lateness = waiting.due_at(options.at, options.late, facts, command)
     store = open_store(settings.store_url)
-    with store.sending(month):
-        frozen = store.frozen(month)
-        package = frozen or packages.read(PACKAGES / month)
-        counts = store.counts(month)
-        if frozen is None:
-            waiting = _tell_audience(package.subject, store.subscription_counts())
-        else:
-            _tell_changed(month, frozen)
-            if counts.of(*OPEN) == 0:
-                _tell_done(month, counts, store.through(month), settings)
-                return
-            store.hold_orphans(month, datetime.now(UTC))
-            _settle(store, settings, month, quiet)
-            waiting = store.counts(month).of(State.PENDING)
+    watch = reader(store, settings)
+    if options.canary and not watch:
+        raise SettingsError(
+            "--canary: without EVENTS_QUEUE_URL nobody can tell what became of the first mails. Set it, or leave "
+            "--canary out."
+        )
+    package = store.frozen(briefing)
+    if package:
+        begun.same(store, package, command, options.approve, options.expect)
+        begun.tell_changed(package, folder)
+        if begun.done(store, briefing, settings):
+            return
+        ses = begun.same_ses(store, briefing, settings)
+        begun.tell(package, store.counts(briefing), ses)
+    else:
+        package = packages.read(folder)
         ses = Ses(settings.configuration_set, settings.region)
-        if (before := store.through(month)) and before != ses.place:
-            raise SettingsError(_elsewhere(month, before, ses.place))
-        say("mail", f"through {ses.endpoint}")
-        with Progress(waiting) as progress:
-            delivery = Delivery(
-                store,
-                ses,
-                Links(facts.site_url, keys),
-                clock=lambda: datetime.now(UTC),
-                pause=time.sleep,
-                progress=progress.advance,
-                through=ses.place,
-            )
-            report = delivery.run(package)
-        in_doubt = report.counts.of(State.IN_DOUBT)
-        if in_doubt and (aftermath := _aftermath(store, settings)):
-            aftermath.mail_canary(ses, package.sender)
-    _tell_states(month, report.counts, time.monotonic() - start)
-    if in_doubt:
+        approving.tell_package(package)
+        proposal = approving.propose(store, package, command, corrects)
+        approving.tell_audience(proposal)
+        approving.tell_way(proposal.audience, ses.quota(), ses)
+        approving.settle(proposal, options.approve, options.expect, at_terminal())
+    if due:
+        waiting.wait(due, lateness, facts, command)
+    with store.sending(briefing):
+        # Meanwhile it may have been begun elsewhere; the package may be another one, and so may the audience.
+        if frozen := store.frozen(briefing):
+            begun.same(store, frozen, command, package.content_hash)
+            if begun.done(store, briefing, settings):
+                return
+            ses = begun.same_ses(store, briefing, settings)
+            store.hold_orphans(briefing, datetime.now(UTC))
+            settle(store, watch, briefing, options.quiet)
+        else:
+            again = approving.propose(store, packages.read(folder) if due else package, command, corrects)
+            approving.settle(again, package.content_hash, options.expect, can_ask=False)
+        report, seconds = _submit(store, ses, package, links, watch, facts.testers, corrects, options)
+        if watch and report.counts.of(State.IN_DOUBT):
+            watch.mail_canary(ses, package.sender)
+    _tell_report(command, briefing, report, seconds, options.quiet, bool(settings.events_queue_url))
+    if report.stopped or report.counts.of(*OPEN, State.FAILED):
+        sys.exit(1)
+
+
+def _check(options: Options, facts: Publication) -> None:
+    """Refuse words that contradict each other. Raises click.UsageError."""
+    if options.test and not options.addresses:
+        raise click.UsageError(
+            f"--test: to whom? The testers are: {' '.join(facts.testers) or 'nobody yet'}."
+        )
+    if options.addresses and not options.test:
+        raise click.UsageError(
+            f"{options.addresses[0]}: an address is for a test only: --test {' '.join(options.addresses)}"
+        )
+    if options.test and (options.approve or options.expect is not None or options.at):
+        raise click.UsageError(
+            "--test mails its testers at once and needs no approval: leave the others out."
+        )
+
+
+def _rehearse(
+    package: Package, facts: Publication, settings: Settings, links: Links, addresses: tuple[str, ...]
+) -> None:
+    """A test mail. No store is opened for it."""
+    from newsletter import rehearsal
+    from newsletter.ses.submit import Ses
+
+    testers = rehearsal.allowed(addresses, facts.testers)
+    ses = Ses(settings.configuration_set, settings.region)
+    refused = 0
+    for tester, result in rehearsal.rehearse(package, testers, links.unsubscribe, ses, time.sleep):
+        if result.status == "SUCCESS":
+            say("test", f"submitted to {tester.text} through {ses.endpoint}")
+        else:
+            refused += 1
+            say_error(f"{tester.text}: SES refuses it: {result.status} {result.error}".rstrip())
+    say("", "a test is not in the ledger, and its unsubscribe link is nobody's")
+    if refused:
+        sys.exit(1)
+
+
+def _submit(
+    store: Store,
+    ses: Ses,
+    package: Package,
+    links: Links,
+    watch: Aftermath | None,
+    testers: Sequence[str],
+    corrects: str,
+    options: Options,
+) -> tuple[Report, float]:
+    """Run the sender, with a bar; the report, and how many seconds it took."""
+    from newsletter import address
+    from newsletter.delivery import Delivery
+    from newsletter.vigil import Vigil
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    vigil = None
+    if watch:
+        vigil = Vigil(store, watch, now, lambda words: say("watch", words), not options.no_brakes)
+    start = time.monotonic()
+    with Progress(lambda: _tally(store, package.month, corrects)) as progress:
+        delivery = Delivery(
+            store,
+            ses,
+            links,
+            clock=now,
+            pause=time.sleep,
+            progress=progress.advance,
+            through=ses.place,
+            vigil=vigil,
+            slice_size=options.canary or 0,
+            testers=[address.parse(tester).key for tester in testers],
+        )
+        notes = chain([_STOPPING], repeat(_STILL))
+
+        def stop() -> None:
+            progress.note(next(notes))
+            delivery.stop()
+
+        with heeding(stop):
+            report = delivery.run(package, takeover=options.takeover, corrects=corrects)
+    return report, time.monotonic() - start
+
+
+def _tally(store: Store, briefing: str, corrects: str) -> Tally:
+    from newsletter.states import ACCEPTED, State
+
+    counts = store.counts(briefing)
+    if not counts.recipients:  # not frozen yet
+        counts = store.audience(datetime.now(UTC), corrects)
+    states = (
+        ("submitted", counts.of(*ACCEPTED)),
+        ("in doubt", counts.of(State.IN_DOUBT)),
+        ("failed", counts.of(State.FAILED)),
+        ("skipped", counts.of(State.SKIPPED)),
+    )
+    return Tally(counts.recipients, counts.recipients - counts.of(State.PENDING, State.CLAIMED), states)
+
+
+def _tell_report(
+    command: str, briefing: str, report: Report, seconds: float, quiet: float, events: bool
+) -> None:
+    """How it ended, and what to type next. `events` says whether SES's events can settle what is in doubt."""
+    from newsletter.states import ACCEPTED, State
+
+    counts = report.counts
+    since = [
+        f"{counts.of(state):,} {state}"
+        for state in (State.DELIVERED, State.BOUNCED, State.COMPLAINED)
+        if counts.of(state)
+    ]
+    parts = [f"{counts.of(*ACCEPTED):,} submitted" + (f" ({', '.join(since)} so far)" if since else "")]
+    parts += [
+        f"{counts.of(state):,} {state.replace('_', ' ')}"
+        for state in (State.IN_DOUBT, State.FAILED, State.SKIPPED, State.PENDING)
+        if counts.of(state)
+    ]
+    say("mail", f"{briefing}: {', '.join(parts)}", seconds)
+    if in_doubt := counts.of(State.IN_DOUBT):
         how = (
             f"Send again in {quiet:.0f} minutes: SES's events will tell."
-            if settings.events_queue_url
-            else f"Without EVENTS_QUEUE_URL only you can tell: newsletter resolve {month}"
+            if events
+            else f"Without EVENTS_QUEUE_URL only you can tell: newsletter resolve {briefing}"
         )
         say_error(
             f"{in_doubt:,} in doubt: the call ended without an answer, so SES may or may not have their mail. "
             f"They are held and not mailed blindly. {how}"
         )
+    if report.warning:
+        say_error(report.warning)
     if report.stopped:
         say_error(
-            f"Stopped: {report.stopped.rstrip('.')}. {report.counts.of(State.PENDING):,} are pending, and nobody of "
-            f"them was mailed. When the cause is mended, the same command goes on: newsletter send {month}"
+            f"Stopped: {report.stopped.rstrip('.')}. {counts.of(State.PENDING):,} are pending, and nobody of "
+            f"them was mailed. The same command goes on: {command}"
         )
-    if report.stopped or report.counts.of(*OPEN, State.FAILED):
-        sys.exit(1)
-
-
-def _elsewhere(month: str, before: str, now: str) -> str:
-    from newsletter.ses.submit import PRACTICE
-
-    what = f"{month} was begun through {before}, and this is {now}: nobody is mailed by both."
-    if before == PRACTICE:
-        return f"{what} If that was practice: newsletter discard {month}, and send again."
-    return f"{what} To practise, use a ledger of its own: STORE_URL=sqlite:///var/practice.db"
-
-
-@click.command()
-@click.argument("month", type=MONTH)
-def discard(month: str) -> None:
-    """Forget a practice run: a briefing that was submitted to the local SES alone."""
-    from newsletter.ses.submit import PRACTICE
-    from newsletter.store import open_store
-
-    store = open_store(Settings.from_env().store_url, make=False)
-    with store.sending(month):
-        if store.frozen(month) is None:
-            say("discard", f"{month} has not been submitted for anybody")
-            return
-        if store.through(month) != PRACTICE:
-            raise SettingsError(
-                f"{month} went through {store.through(month) or 'an SES that is not noted'}: that was no practice, "
-                "and whoever was mailed must stay in the ledger."
-            )
-        say("discard", f"{store.discard(month):,} recipients of the practice run of {month} forgotten")
-
-
-def _aftermath(store: Store, settings: Settings) -> Aftermath | None:
-    """The reader of SES's events, where there is a queue to read."""
-    from newsletter.aftermath import Aftermath
-    from newsletter.ses.queue import EventQueue
-
-    if not settings.events_queue_url:
-        return None
-    queue = EventQueue(settings.events_queue_url, settings.events_topic_arn, settings.region)
-    return Aftermath(store, queue, STATE / "quarantine", lambda: datetime.now(UTC))
-
-
-def _settle(store: Store, settings: Settings, month: str, quiet: float) -> None:
-    """Before mailing on: what have SES's events told of the calls that were not answered?"""
-    if not store.doubts(month) or not (aftermath := _aftermath(store, settings)):
-        return
-    aftermath.read()
-    for held, verdict, why in aftermath.settle(month, timedelta(minutes=quiet)):
-        say(str(verdict), f"{held:,} in doubt: {why}")
-
-
-@click.command()
-@click.option(
-    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds to wait for an event."
-)
-@click.option("--once", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
-def events(wait: int, once: bool) -> None:
-    """Read what SES tells of the mails (delivered, bounced, complained …) into the ledger."""
-    from newsletter.store import open_store
-
-    settings = Settings.from_env()
-    aftermath = _aftermath(open_store(settings.store_url), settings)
-    if aftermath is None:
-        raise SettingsError(
-            "EVENTS_QUEUE_URL: not set. It is the address of the SQS queue that SES's events go to."
-        )
-    while True:
-        read = aftermath.read(0 if once else wait)
-        if read.messages or once:
-            say("events", f"{read.messages:,} read, {read.fresh:,} new to the ledger")
-        if read.poison:
-            say_error(f"{read.poison} messages were no events of SES; they are in {STATE / 'quarantine'}/.")
-        if once:
-            return
-
-
-def _tell_audience(subject: str, totals: Any) -> int:
-    from newsletter.store import Subscription
-
-    confirmed = totals.get(Subscription.CONFIRMED, 0)
-    left_out = ", ".join(
-        f"{count:,} {kind}" for kind, count in sorted(totals.items()) if kind != Subscription.CONFIRMED
-    )
-    say("briefing", f"“{subject}”")
-    say("audience", f"{confirmed:,} confirmed" + (f" (left out: {left_out})" if left_out else ""))
-    if not confirmed:
-        raise SettingsError(
-            "Nobody to mail: import subscribers first (newsletter subscribers import FILE.csv)."
-        )
-    return int(confirmed)
-
-
-def _tell_changed(month: str, frozen: Package) -> None:
-    """Say so when the package was edited since it was frozen: what is mailed is what was frozen."""
-    from newsletter import package as packages
-    from newsletter.errors import PackageError
-
-    try:
-        now = packages.read(PACKAGES / month).content_hash
-    except PackageError:
-        return  # it need not be there any more
-    if now != frozen.content_hash:
-        say(
-            "note",
-            f"{PACKAGES / month}/ has changed since its mailing began; what was frozen then is what is mailed",
-        )
-
-
-def _tell_done(month: str, counts: Counts, before: str, settings: Settings) -> None:
-    from newsletter.ses.submit import PRACTICE, Ses
-    from newsletter.states import ACCEPTED, State
-
-    try:
-        now = Ses(settings.configuration_set, settings.region).place
-    except SettingsError:
-        now = before  # no SES is set up, so none is meant
-    if before and before != now:
-        raise SettingsError(_elsewhere(month, before, now))
-    accepted, failed = counts.of(*ACCEPTED), counts.of(State.FAILED)
-    if failed:
-        say(
-            "mail",
-            f"{month} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}",
-        )
-        sys.exit(1)
-    say("mail", f"everybody has {month} already: submitted for {accepted:,}; nothing was posted")
-    if before == PRACTICE:
-        say(
-            "",
-            f"That was practice, through the local SES. To mail it through AWS: newsletter discard {month}, then send.",
-        )
-
-
-def _tell_states(month: str, counts: Counts, seconds: float) -> None:
-    from newsletter.states import State
-
-    parts = [f"{counts.of(state):,} {state.replace('_', ' ')}" for state in State if counts.of(state)]
-    say("mail", f"{month}: {', '.join(parts) or 'no recipients'}", seconds)
-
-
-@click.command()
-@click.argument("month", type=MONTH)
-@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def status(month: str, as_json: bool) -> None:
-    """How far a briefing's sending is: its recipients by state."""
-    from newsletter.states import ACCEPTED, State
-    from newsletter.store import open_store
-
-    counts = open_store(Settings.from_env().store_url, make=False).counts(month)
-    numbers = {
-        "recipients": counts.recipients,
-        "submitted": counts.of(*ACCEPTED),
-        "failed": counts.of(State.FAILED),
-        "skipped": counts.of(State.SKIPPED),
-        # Of a claim that is not answered yet nobody knows either.
-        "in_doubt": counts.of(State.IN_DOUBT, State.CLAIMED),
-        "pending": counts.of(State.PENDING),
-    }
-    if as_json:
-        click.echo(json.dumps({"briefing": month, **numbers}))
-        return
-    if not counts.recipients:
-        say("status", f"{month} has not been submitted for anybody yet")
-        return
-    table(f"Briefing {month}", [(name.replace("_", " "), count) for name, count in numbers.items()])
-    if counts.exclusions:
-        table("Left out when the recipients were frozen", list(counts.exclusions.items()))

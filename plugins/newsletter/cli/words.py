@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import click
 
+from newsletter import issue
 from newsletter.errors import ContentError, NewsletterError
 from newsletter.show import say_error
-
-_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])\Z")
 
 
 class _Month(click.ParamType[str]):
@@ -18,8 +16,27 @@ class _Month(click.ParamType[str]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """Take a month, or say how one is written."""
-        if not isinstance(value, str) or not _MONTH.match(value):
+        mailing = issue.of_id(value) if isinstance(value, str) else None
+        if mailing is None:
             self.fail(f"{value!r} is no month. Write it as 2020-10.", param, ctx)
+        if mailing.corrects:
+            self.fail(
+                f"{value} is an erratum and not a month. To mail it: newsletter erratum {mailing.month}",
+                param,
+                ctx,
+            )
+        return mailing.id
+
+
+class _Mailing(click.ParamType[str]):
+    name = "YYYY-MM"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Take a month or the name of an erratum, or say how they are written."""
+        if not isinstance(value, str) or issue.of_id(value) is None:
+            self.fail(
+                f"{value!r} is no month. Write it as 2020-10, an erratum as 2020-10-erratum.", param, ctx
+            )
         return value
 
 
@@ -50,3 +67,6 @@ class Group(click.Group):
 
 
 MONTH = _Month()
+"""A month: a briefing and nothing else."""
+MAILING = _Mailing()
+"""A briefing by its month, or an erratum by its own name (2020-10-erratum, 2020-10-erratum-2)."""

@@ -54,6 +54,7 @@ class Identities:
             "VerifiedForSendingStatus": verified,
             "VerificationStatus": "SUCCESS" if verified else "PENDING",
             "DkimAttributes": _dkim(name, verified=verified),
+            **({"MailFromAttributes": _mail_from(name)} if verified and "@" not in name else {}),
             "Policies": {},
             "Tags": [],
         }
@@ -82,6 +83,15 @@ class Identities:
 
 def _kind(name: str) -> str:
     return "EMAIL_ADDRESS" if "@" in name else "DOMAIN"
+
+
+def _mail_from(domain: str) -> dict[str, Any]:
+    # As at AWS once the records are set: there are none here, as for DKIM.
+    return {
+        "MailFromDomain": f"bounce.{domain}",
+        "MailFromDomainStatus": "SUCCESS",
+        "BehaviorOnMxFailure": "USE_DEFAULT_VALUE",
+    }
 
 
 def _dkim(name: str, *, verified: bool) -> dict[str, Any]:

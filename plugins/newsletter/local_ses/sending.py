@@ -269,7 +269,11 @@ class Sending:
             for one in draft.recipients.all
         }
         built = _build(draft, common, message_id, now)
-        if any(outcome.reaches_a_server for outcome in outcomes.values()):
+        # What goes to the mailbox simulator ends there, at AWS: a canary is no mail to look at.
+        if any(
+            outcome.reaches_a_server and events.simulated(address) is None
+            for address, outcome in outcomes.items()
+        ):
             self._mailbox.write(built.raw, message_id, now)
         subject = next((value for name, value in built.headers if name.lower() == "subject"), "")
         sent = events.Sent(

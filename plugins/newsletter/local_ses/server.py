@@ -9,10 +9,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from newsletter.errors import SettingsError
+from newsletter.listener import address, listen
 from newsletter.local_ses.config import QUEUE, LocalSesConfig, RunningSes, environment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+_REMEDY = "Choose another with --port (make serve PORT=8001)."
 
 
 def serve(
@@ -27,7 +30,7 @@ def serve(
     `ready` is told where, once the address is ours. Raises SettingsError if the address is taken, StoreError
     for the state.
     """
-    with _listen(host, port) as listener:
+    with listen(host, port, _REMEDY) as listener:
         server = _Server(config, host, listener, site)
         ready(server.described)
         server.run()
@@ -42,7 +45,7 @@ def running(
     It answers when the block begins, and when the block ends the port is free and the state written.
     Raises SettingsError if the address is taken, StoreError for the state.
     """
-    with _listen(host, port) as listener:
+    with listen(host, port, _REMEDY) as listener:
         server = _Server(config, host, listener, site)
         thread = threading.Thread(target=server.run, name="local-ses", daemon=True)
         thread.start()
@@ -52,23 +55,6 @@ def running(
         finally:
             server.stop()
             thread.join()
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named, because asyncio sets TCP_NODELAY only on sockets that say TCP; without it each answer, which
-    # uvicorn writes in two pieces, waits 40 ms for the client's delayed ACK.
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(2048)  # from here on a connection waits rather than fails
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"{host}:{port}: cannot be served: {error.strerror}. Choose another with --port (make serve PORT=8001)."
-        ) from None
-    return listener
 
 
 class _Server:
@@ -107,8 +93,7 @@ class _Server:
                 timeout_graceful_shutdown=1,
             )
         )
-        name = f"[{host}]" if ":" in host else host
-        url = f"http://{name}:{listener.getsockname()[1]}"
+        url = address(host, listener)
         self.described = RunningSes(
             url=url,
             queue_url=queue_url(url, QUEUE),

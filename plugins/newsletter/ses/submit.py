@@ -33,6 +33,10 @@ _MODEST_RATE = 14.0
 # SendBulkEmail takes at most 50 destinations a call, and no more than the account's sending rate.
 LARGEST_BATCH = 50
 _SIMULATOR = "success@simulator.amazonses.com"
+# What whoever finds such a template in the console reads.
+_TURN = (
+    "A mark of the newsletter's sender, never mailed. Without it, an old copy of its ledger could mail again."
+)
 _CREDENTIALS = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY."
 _MEND = {
     "NoCredentialsError": _CREDENTIALS,
@@ -174,6 +178,36 @@ class Ses:
                 raise
             return True
         return all(_lines(stored.get(part, "")) == _lines(text) for part, text in content.items())
+
+    def create_turn(self, name: str, owner: str) -> str | None:
+        """Make the template `name` with `owner` in it unless it is there; the owner that it has then (turn.py).
+
+        None where an endpoint that stands in for SES does not know the operations. May be called again without
+        harm. Raises Refused (Throttled), or Ambiguous when nobody can tell.
+        """
+        content = {"Subject": owner, "Text": _TURN}
+        try:
+            self._call(self._client.create_email_template, TemplateName=name, TemplateContent=content)
+            return owner
+        except SesError as error:
+            if _is_unknown(error):
+                return None
+            if isinstance(error, Refused) and error.code != "AlreadyExistsException":
+                raise
+            refusal = error
+        # It is there, or the answer was lost: what it holds tells whose it is.
+        try:
+            stored = self._call(self._client.get_email_template, TemplateName=name)
+        except SesError as error:
+            if isinstance(refusal, Ambiguous):
+                raise refusal from error
+            if _is_unknown(error):
+                return None
+            raise
+        holder = stored.get("TemplateContent", {}).get("Subject")
+        if not isinstance(holder, str) or not holder:
+            raise Ambiguous(f"SES did not say what the template {name} holds.")
+        return holder
 
     def submit(
         self, template: str, package: Package, entries: Sequence[Entry], tags: Mapping[str, str]

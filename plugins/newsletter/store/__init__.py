@@ -2,6 +2,8 @@
 
     people.py   subscribers, suppressions
     ledger.py   sends, recipients, the evidence of what became of each mail
+    proofs.py   what all of that can be examined by; health.py whether the store can be relied on
+    door.py     what strangers and subscribers ask for; journal.py what of it outlives the database
 
 Every method that changes something is one transaction, durable when it returns. Texts come back as they went
 in; moments are aware datetimes. A store that cannot be reached or is too new raises StoreError.
@@ -13,6 +15,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from newsletter.errors import SettingsError
+from newsletter.store.door import Door
+from newsletter.store.health import Health
 from newsletter.store.ledger import (
     Claim,
     Counts,
@@ -20,11 +24,13 @@ from newsletter.store.ledger import (
     Ledger,
     Outcome,
     Recipient,
+    Send,
     Sighting,
     Trace,
     Turn,
 )
 from newsletter.store.people import ImportCounts, People, Subscriber, Subscription
+from newsletter.store.proofs import Proofs
 
 __all__ = [
     "Claim",
@@ -33,6 +39,7 @@ __all__ = [
     "ImportCounts",
     "Outcome",
     "Recipient",
+    "Send",
     "Sighting",
     "Store",
     "Subscriber",
@@ -43,7 +50,7 @@ __all__ = [
 ]
 
 
-class Store(People, Ledger, Protocol):
+class Store(People, Ledger, Proofs, Door, Health, Protocol):
     """All of it, in one place, so that one transaction can span it."""
 
     def close(self) -> None:

@@ -115,6 +115,20 @@ class Counts:
         return sum(self.states.get(state, 0) for state in states)
 
 
+@dataclass(frozen=True, slots=True)
+class Send:
+    """One sending: of which briefing, since when, through which SES ("" where nobody said), what it corrects ("" for
+    a briefing), the hash of what was frozen, and for how many recipients.
+    """
+
+    briefing: str
+    frozen_at: datetime
+    through: str
+    corrects: str
+    content_hash: str
+    recipients: int
+
+
 class Ledger(Protocol):
     """What was frozen, claimed, answered and seen. Nothing here is ever guessed."""
 
@@ -128,6 +142,18 @@ class Ledger(Protocol):
 
     def frozen(self, briefing: str) -> Package | None:
         """The package that was frozen for this briefing, or None."""
+        ...
+
+    def sends(self) -> list[Send]:
+        """All sendings that have begun, oldest first."""
+        ...
+
+    def audience(self, at: datetime, corrects: str = "") -> Counts:
+        """What a freeze at that moment would give: the pending recipients, and the exclusions by reason."""
+        ...
+
+    def last_event(self, briefing: str) -> datetime | None:
+        """When the last thing happened that SES told of a briefing's mails."""
         ...
 
     def through(self, briefing: str) -> str:
@@ -215,6 +241,10 @@ class Ledger(Protocol):
 
     def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
         """Take the recipients that one unanswered call holds in doubt out of it, to `state`; how many."""
+        ...
+
+    def withdraw(self, briefing: str, at: datetime) -> int:
+        """Mail a briefing to nobody further: those still pending become skipped; how many. Nobody else changes."""
         ...
 
     def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:

@@ -1,9 +1,25 @@
 """The store in one SQLite file."""
 
+from newsletter.store.sqlite.erasure import SqliteErasure
 from newsletter.store.sqlite.evidence import SqliteEvidence
+from newsletter.store.sqlite.health import SqliteHealth
 from newsletter.store.sqlite.ledger import SqliteLedger
+from newsletter.store.sqlite.letters import SqliteLetters
 from newsletter.store.sqlite.people import SqlitePeople
+from newsletter.store.sqlite.proofs import SqliteProofs
+from newsletter.store.sqlite.sends import SqliteSends
+from newsletter.store.sqlite.withdrawal import SqliteWithdrawal
 
 
-class SqliteStore(SqlitePeople, SqliteLedger, SqliteEvidence):
+class SqliteStore(
+    SqlitePeople,
+    SqliteLedger,
+    SqliteEvidence,
+    SqliteSends,
+    SqliteProofs,
+    SqliteWithdrawal,
+    SqliteLetters,
+    SqliteErasure,
+    SqliteHealth,
+):
     """Keeps all promises of `Store`, each noun in its own module."""

@@ -18,8 +18,10 @@ from pathlib import Path
 
 from newsletter.errors import StoreBusy, StoreError
 
-_VERSION = 3
+_VERSION = 4
 _WAL_IS_SOUND = (3, 51, 3)
+_WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
+_STEP = ("SAVEPOINT step", "RELEASE step", ("ROLLBACK TO step", "RELEASE step"))
 # How long one writer waits for another, in seconds; no transaction here takes a tenth of it.
 _PATIENCE = 30.0
 
@@ -57,29 +59,42 @@ class Database:
                     f"{self.path}: was written by a newer version of this program (schema {version}, "
                     f"this one knows {_VERSION}). Update the program."
                 )
-            steps = (
-                ["schema.sql"] if version == 0 else [f"from-{old}.sql" for old in range(version, _VERSION)]
-            )
-            for script in steps:
+            steps = ["schema.sql"] if version == 0 else [f"from-{old}.sql" for old in range(version, 3)]
+            for script in [*steps, "door.sql"]:  # which is what version 4 has and version 3 has not
                 for statement in files(__package__).joinpath(script).read_text().split(";\n"):
                     self.db.execute(statement)
             self.db.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction that writes: kept whole when the block ends, or not at all. Raises StoreError (StoreBusy)."""
+        """A transaction that writes: kept whole when the block ends, or not at all. Raises StoreError (StoreBusy).
+
+        Within `together` it is a step of that one, undone by itself if it fails.
+        """
+        begin, keep, undo = _STEP if self.db.in_transaction else _WHOLE
         try:
-            self.db.execute("BEGIN IMMEDIATE")
+            self.db.execute(begin)
             try:
                 yield self.db
-                self.db.execute("COMMIT")
+                self.db.execute(keep)
             except BaseException:
                 if self.db.in_transaction:  # a full disk may have ended it already
-                    self.db.execute("ROLLBACK")
+                    for statement in undo:
+                        self.db.execute(statement)
                 raise
         except sqlite3.Error as error:
             kind = StoreBusy if "locked" in str(error) else StoreError
             raise kind(f"{self.path}: {error}. Nothing of this step was kept.") from error
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Everything that is written within is on the disk when the block ends, by one transaction: for whoever has
+        several to answer at once. Raises StoreError: then nothing of it was kept.
+        """
+        with self.writing() as db:
+            yield
+            if not db.in_transaction:
+                raise StoreError(f"{self.path}: an error has undone what was written together.")
 
     def close(self) -> None:
         """Let go of the database."""

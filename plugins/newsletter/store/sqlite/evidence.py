@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from newsletter.errors import StoreError
@@ -11,6 +12,7 @@ from newsletter.states import Evidence, State, may, proven
 from newsletter.store.ledger import Doubt, Sighting, Trace
 from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import Database, moment
+from newsletter.store.sqlite.letters import ERASED, told_of_letter
 
 # Soft bounces in so many briefings in a row end the mail to an address.
 _SOFT_BOUNCES = 3
@@ -26,8 +28,11 @@ class SqliteEvidence(Database):
             for sighting in sightings:
                 row = db.execute(*_whose(sighting)).fetchone()
                 if row is None:
-                    continue  # another mail of this account, or another installation's
-                briefing, number, state, subscriber, address_key = row
+                    fresh += told_of_letter(db, sighting, at)
+                    continue  # else another mail of this account, or another installation's
+                briefing, number, state, subscriber, address_key, named = row
+                if address_key.startswith(ERASED):  # SES quotes the address
+                    sighting = replace(sighting, detail="")
                 added = db.execute(
                     "INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -56,6 +61,8 @@ class SqliteEvidence(Database):
                     db.execute(
                         queries.SHOW, (after, sighting.message_id, words, moment(at), briefing, number)
                     )
+                elif not named:  # a person had decided it; what SES leaves without tags is known by this name
+                    db.execute(queries.NAME, (sighting.message_id, briefing, number))
                 if reason := _suppresses(db, sighting.kind, subscriber):
                     db.execute(
                         "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",

@@ -58,7 +58,8 @@ SHOW = """
 UPDATE recipient SET state = ?, message_id = iif(message_id = '', ?, message_id), evidence = ?, changed_at = ?
 WHERE briefing = ? AND number = ?
 """
-WHOSE = "SELECT briefing, number, state, subscriber, address_key FROM recipient WHERE "
+NAME = "UPDATE recipient SET message_id = ? WHERE briefing = ? AND number = ? AND message_id = ''"
+WHOSE = "SELECT briefing, number, state, subscriber, address_key, message_id FROM recipient WHERE "
 DOUBTS = """
 SELECT recipient.attempt, attempt.made_at, count(*),
        (SELECT count(DISTINCT number) FROM evidence WHERE evidence.attempt = recipient.attempt)
@@ -86,11 +87,11 @@ FROM exclusion JOIN send USING (briefing) LEFT JOIN subscriber ON subscriber.id 
 WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY subscriber
 """
 # In how many of the last three briefings that were tried did this subscriber's mail come back softly, and nothing
-# better come of it?
+# better come of it? Errata do not count: a full mailbox is given three months, not one bad week.
 SOFT = """
 SELECT count(*) FROM (
-    SELECT briefing, number, state FROM recipient WHERE subscriber = ? AND attempt IS NOT NULL
-    ORDER BY briefing DESC LIMIT 3
+    SELECT briefing, number, state FROM recipient JOIN send USING (briefing)
+    WHERE subscriber = ? AND attempt IS NOT NULL AND corrects = '' ORDER BY briefing DESC LIMIT 3
 ) AS tried
 WHERE tried.state = 'bounced' AND EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = tried.briefing
     AND evidence.number = tried.number AND kind = 'soft_bounce')

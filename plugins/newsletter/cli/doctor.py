@@ -1,0 +1,117 @@
+"""`newsletter doctor`: everything that must hold before a briefing is mailed, and how to mend what does not."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from newsletter import issue, publication
+from newsletter.cli.words import MAILING
+from newsletter.errors import NewsletterError, PackageError, SettingsError, StoreError
+from newsletter.finding import Finding, Verdict, worst
+from newsletter.settings import STATE, Settings
+from newsletter.show import Examination, say
+
+if TYPE_CHECKING:
+    from newsletter.doctor import Patient
+
+_PACKAGES = Path("build/briefings")
+_T = TypeVar("_T")
+_E = TypeVar("_E", bound=NewsletterError)
+
+
+@click.command()
+@click.argument("month", type=MAILING, required=False)
+@click.option("--no-canary", is_flag=True, help="Mail no canary to SES's simulator, and wait for none.")
+@click.option(
+    "--wait",
+    type=click.IntRange(1, 600),
+    default=60,
+    show_default=True,
+    help="Seconds to wait for the canary.",
+)
+@click.option("--invariants", is_flag=True, help="Look only at what the ledger must never break.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
+def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, as_json: bool) -> None:
+    """Look at everything a mailing needs: database, package, SES, identity, events, links.
+
+    Without a month it takes the latest that is packaged. Ends with 1 if anything is broken.
+    """
+    from newsletter.doctor import Part, examine, ledger
+    from newsletter.store import open_store
+
+    if invariants:
+        store = open_store(Settings.from_env().store_url, make=False)
+        _tell(lambda shown: ledger.examine(store, month or "", found=shown.found), as_json, month or "")
+        return
+    patient = _patient(month or _latest(), timedelta(seconds=wait))
+    leave_out = {Part.CANARY: "--no-canary"} if no_canary else {}
+    _tell(lambda shown: examine(patient, leave_out, shown.asking, shown.found), as_json, patient.month)
+
+
+def _tell(examination: Callable[[Examination], list[Finding]], as_json: bool, month: str) -> None:
+    """Tell what an examination finds while it finds it, or as JSON; end with 1 if something is broken."""
+    with Examination(silent=as_json) as shown:
+        findings = examination(shown)
+    verdict = worst(findings)
+    if as_json:
+        rows = [asdict(finding) for finding in findings]
+        click.echo(json.dumps({"briefing": month or None, "verdict": verdict, "findings": rows}))
+    else:
+        counts = Counter(finding.verdict for finding in findings)
+        say(
+            "doctor",
+            ", ".join(f"{counts[kind]} {kind}" for kind in Verdict if counts[kind]) or "nothing to ask",
+        )
+    if verdict is Verdict.BROKEN:
+        if not as_json:
+            say("", "Mend what is marked ✗ first; until then nobody is mailed.")
+        sys.exit(1)
+
+
+def _patient(month: str, patience: timedelta) -> Patient:
+    """What there is to examine; what cannot be opened is a finding too."""
+    from newsletter import package as packages
+    from newsletter.doctor import Patient
+    from newsletter.ses.account import Account
+    from newsletter.ses.queue import EventQueue
+    from newsletter.store import open_store
+
+    facts = publication.load(Path(publication.FILE))
+    settings = Settings.from_env()
+    url, topic = settings.events_queue_url, settings.events_topic_arn
+    return Patient(
+        settings=settings,
+        publication=facts,
+        site_url=settings.site_url or facts.site_url,
+        month=month,
+        package=_tried(PackageError, lambda: packages.read(_PACKAGES / month)) if month else None,
+        store=_tried(StoreError, lambda: open_store(settings.store_url, make=False)),
+        ses=_tried(SettingsError, lambda: Account(settings.configuration_set, settings.region)),
+        queue=_tried(SettingsError, lambda: EventQueue(url, topic, settings.region)) if url else None,
+        quarantine=STATE / "quarantine",
+        clock=lambda: datetime.now(UTC),
+        patience=patience,
+    )
+
+
+def _tried(kind: type[_E], make: Callable[[], _T]) -> _T | _E:
+    try:
+        return make()
+    except kind as error:
+        return error
+
+
+def _latest() -> str:
+    """The newest month that is packaged, "" if none is."""
+    folders = _PACKAGES.iterdir() if _PACKAGES.is_dir() else ()
+    mailings = [issue.of_id(folder.name) for folder in folders]
+    return max((mailing.id for mailing in mailings if mailing and not mailing.corrects), default="")

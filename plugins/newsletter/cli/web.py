@@ -1,0 +1,122 @@
+"""`newsletter web`: the subscriber's door, with the postman beside it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from newsletter import publication
+from newsletter.settings import Settings, child_environment
+from newsletter.show import say, say_error
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from newsletter.door.guard import Place
+    from newsletter.publication import Publication
+
+_AGAIN = 30.0  # seconds until a postman that has ended is sent out again
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
+@click.option("--no-postman", is_flag=True, help="Only write the letters down; newsletter post mails them.")
+def web(host: str, port: int, no_postman: bool) -> None:
+    """The door: sign-up, confirmation, unsubscribing, a subscriber's own page, the contact form.
+
+    It answers under the name in publication.toml (or SITE_URL), behind a proxy that gives out the site itself.
+    """
+    from newsletter.door.guard import Place
+    from newsletter.door.server import serve
+    from newsletter.listener import address, listen
+
+    facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
+    place = Place(settings.site_url or facts.site_url, proxies=settings.trusted_proxies)
+    with (
+        listen(host, port, "Choose another with --port.") as listener,
+        open_door(facts, settings, place) as app,
+    ):
+        say("door", f"{address(host, listener)}  for {place.site_url}/")
+        say("", "Ctrl-C ends it.")
+        with nullcontext() if no_postman else postman({}), suppress(KeyboardInterrupt):
+            serve(app, listener)
+
+
+@contextmanager
+def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[ASGIApp]:
+    """The door's application, for as long as the block lasts. Raises SettingsError, StoreError."""
+    from newsletter.door.app import create_app
+    from newsletter.door.desk import Desk
+    from newsletter.door.latest import PACKAGES
+    from newsletter.door.pages import Pages
+    from newsletter.door.porter import Porter
+    from newsletter.door.stamps import Shown
+    from newsletter.store import open_store
+
+    open_store(settings.store_url).close()  # what is wrong with it is told now, and not to the first visitor
+    desk = Desk(lambda: open_store(settings.store_url))
+    try:
+        yield create_app(
+            Porter(
+                facts=facts,
+                place=place,
+                keys=settings.secret_keys(),
+                desk=desk,
+                pages=Pages(facts, place.root),
+                clock=lambda: datetime.now(UTC),
+                packages=PACKAGES,
+                least=Shown.WORK if settings.always_work else Shown.STAMP,
+            )
+        )
+    finally:
+        desk.close()
+
+
+@contextmanager
+def postman(environment: Mapping[str, str]) -> Iterator[None]:
+    """`newsletter post` in a process of its own for as long as the block lasts: if it ends, the door stays open."""
+    ending = threading.Event()
+    children: list[subprocess.Popen[bytes]] = []
+
+    def keep_going() -> None:
+        while not ending.is_set():
+            # In a session of its own: Ctrl-C is for us, and we tell the postman when the door is shut.
+            with subprocess.Popen(
+                [sys.executable, "-m", "newsletter", "post"],
+                env=child_environment(environment),
+                start_new_session=True,
+            ) as child:
+                children[:] = [child]
+                if ending.is_set():
+                    child.terminate()
+                child.wait()
+            if not ending.is_set():
+                say_error(
+                    f"The postman has stopped; what is asked for waits. It is sent out again in {_AGAIN:.0f} seconds."
+                )
+                ending.wait(_AGAIN)
+
+    watch = threading.Thread(target=keep_going, name="postman", daemon=True)
+    watch.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        for child in children:
+            child.terminate()
+        watch.join(15)

@@ -1,0 +1,45 @@
+"""The invariants of a sending (invariants.py), a line for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from newsletter import invariants
+from newsletter.finding import Finding, broken, skipped, sound
+from newsletter.invariants import Broken
+from newsletter.store import Store
+
+
+def examine(
+    store: Store, month: str, found: Callable[[Finding], None] = lambda finding: None
+) -> list[Finding]:
+    """Check one mailing, or all that have begun where `month` is ""; changes nothing."""
+    months = [month] if month else [send.briefing for send in store.sends()]
+    if not months:
+        findings = [skipped("invariants", "nothing has been mailed yet")]
+    else:
+        findings = judge([one for each in months for one in invariants.check(store, each)], months)
+    for finding in findings:
+        found(finding)
+    return findings
+
+
+def judge(breaches: Sequence[Broken], months: Sequence[str]) -> list[Finding]:
+    """A line for each invariant."""
+    findings = []
+    for number, name in invariants.NAMES.items():
+        ours = [one for one in breaches if one.number == number]
+        line = f"invariant {number}"
+        if not ours:
+            findings.append(sound(line, name))
+            continue
+        more = f" (and {len(ours) - 1} more)" if len(ours) > 1 else ""
+        findings.append(
+            broken(
+                line,
+                f"{name}: {ours[0].where}: {ours[0].words}{more}",
+                "Mail nobody before it is understood: keep a copy of the database, and see newsletter audit "
+                f"{months[0] if len(months) == 1 else 'YYYY-MM'}.",
+            )
+        )
+    return findings
