@@ -90,6 +90,8 @@ SEARCH_SAVE_AS = "search/index.html"
 NEWSLETTER_SEARCH = True
 # Where set PDF editions are kept from one build to the next; "" for none.
 NEWSLETTER_EDITIONS = "build/editions"
+# The same for the pictures that other sites show beside a link.
+NEWSLETTER_CARDS = "build/cards"
 FORECASTS_URL = "forecasts/"
 FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"

@@ -52,7 +52,9 @@ def test_the_brakes_stop_at_half_of_what_ses_reviews_an_account_for(
     delivered: int, bounced: int, complained: int, stops: str
 ) -> None:
     seen = {SEND: 1_000_000, DELIVERY: delivered, BOUNCE: bounced, COMPLAINT: complained}
-    assert brakes({kind: count for kind, count in seen.items() if count}).startswith(stops or "\0") is bool(stops)
+    assert brakes({kind: count for kind, count in seen.items() if count}).startswith(stops or "\0") is bool(
+        stops
+    )
     assert bool(brakes(seen)) is bool(stops)
 
 
@@ -94,9 +96,7 @@ class Evening:
         more.setdefault("vigil", self.vigil())
         links = Links("https://briefing.example.org", (b"k" * 32,))
         mailer = mailer or Ses("newsletter")
-        return Delivery(
-            self.store, mailer, links, self.clock, self.clock.pause, slice_size=size, **more
-        )
+        return Delivery(self.store, mailer, links, self.clock, self.clock.pause, slice_size=size, **more)
 
     def deliver(self, mailer: Ses | None = None, size: int = 10, **more: Any) -> Report:
         return self.delivery(mailer, size, **more).run(BRIEFING)
@@ -314,5 +314,7 @@ def test_looking_does_not_hold_the_mailing_up(evening: Evening) -> None:
     vigil.most = 30
     before = evening.own.server.calls("ReceiveMessage")
     assert evening.delivery(size=0, vigil=vigil).run(november).calls == 3
-    assert evening.own.server.calls("ReceiveMessage") - before == 6  # one look at the beginning, one at the end
+    assert (
+        evening.own.server.calls("ReceiveMessage") - before == 6
+    )  # one look at the beginning, one at the end
     assert json.loads("[]") == []

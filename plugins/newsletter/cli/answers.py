@@ -106,7 +106,5 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
         if not yes and not click.confirm(f"{held:,} recipients are to be {words}. Go on?"):
             sys.exit(1)
         now = datetime.now(UTC)
-        done = sum(
-            store.release(month, d.attempt, state, f"{DECIDED}: {words}", now) for d in doubts
-        )
+        done = sum(store.release(month, d.attempt, state, f"{DECIDED}: {words}", now) for d in doubts)
     say("resolve", f"{done:,} {words}" + (f"; now: newsletter send {month}" if resend else ""))
