@@ -20,7 +20,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve check test test-long lint bench lock clean distclean
+.PHONY: all help setup html briefing send serve check test test-long lint bench audit screenshots lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -63,6 +63,12 @@ lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
 bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses beside Hugo's, in one run
 	@$(BIN)/python tests/bench/build.py
 
+audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.json ## Hold every kind of page against the standards (needs Node and Java)
+	@$(BIN)/python tests/audit/audit.py
+
+screenshots: html $(VENV)/dev.stamp chromium ## Pictures of every kind of page, wide and narrow, light and dark, in build/screenshots/
+	@$(BIN)/python tests/audit/screenshots.py
+
 lock: ## Write the hash-pinned requirement lists anew (needs uv)
 	@requirements/lock.sh
 
@@ -93,6 +99,11 @@ $(VENV)/dev.stamp: requirements/dev.txt $(VENV)/run.stamp
 	@echo "setup       installing what requirements/dev.txt pins (once)"
 	@$(PIP) --no-build-isolation -r requirements/dev.txt
 	@touch $@
+
+tests/audit/node_modules/.package-lock.json: tests/audit/package-lock.json
+	@command -v npm >/dev/null && command -v java >/dev/null || { \
+	  echo "The audit needs Node (npm) and Java. On Debian or Ubuntu: sudo apt-get install npm default-jre-headless"; exit 1; }
+	@cd tests/audit && npm ci --silent
 
 .PHONY: chromium
 chromium:

@@ -32,6 +32,7 @@ PLUGINS = [
     "newsletter.search",
     "newsletter.briefing",
     "newsletter.editions",
+    "newsletter.pictures",
     "newsletter.doorframe",
     "newsletter.press",
 ]
@@ -90,6 +91,9 @@ SEARCH_SAVE_AS = "search/index.html"
 NEWSLETTER_SEARCH = True
 # Where set PDF editions are kept from one build to the next; "" for none.
 NEWSLETTER_EDITIONS = "build/editions"
+NEWSLETTER_PICTURES_STOCK = "build/pictures"
+# The same for the pictures that other sites show beside a link.
+NEWSLETTER_CARDS = "build/cards"
 FORECASTS_URL = "forecasts/"
 FORECASTS_SAVE_AS = "forecasts/index.html"
 BRIEFINGS_URL = "briefings/"

@@ -9,6 +9,7 @@ import pytest
 from newsletter.analysis import analysis_of
 from newsletter.frontmatter import parse
 from newsletter.models import Analysis, Status
+from tests.conftest import Project
 
 LONDON = ZoneInfo("Europe/London")
 SOUND = {"title": "A claim", "date": "2020-10-16 07:00", "summary": "What will happen.", "region": "Iraq"}
@@ -100,3 +101,16 @@ def test_classic_header_needs_only_title_and_date_and_keeps_pelicans_names() -> 
     assert analysis.date.isoformat() == "2013-06-07T00:00:00+01:00"
     assert analysis.updated
     assert analysis.updated.date().isoformat() == "2013-07-01"
+
+
+def test_a_timeline_is_told_in_the_order_of_its_days_and_a_bad_line_is_named(project: Project) -> None:
+    lines = '\n  - {date: 2020-10-10, text: "Then this."}\n  - {date: 2020-01-03, text: "First this."}'
+    project.analysis("one", timeline=lines)
+    assert project.newsletter("build").returncode == 0
+    page = project.read("output/analyses/2020/one/index.html")
+    assert page.index("First this.") < page.index("Then this.")
+    assert '<time datetime="2020-01-03">3 January 2020</time>' in page
+    project.analysis("one", timeline='\n  - {date: yesterday, text: "x"}')
+    done = project.newsletter("build")
+    assert done.returncode == 1
+    assert "timeline[1]: must have a date and a text" in done.stderr

@@ -141,3 +141,22 @@ def test_a_draft_has_no_edition(project: Project) -> None:
     project.analysis("secret", status="draft")
     assert project.newsletter("build").returncode == 0
     assert [path.name for path in project.path.rglob("*.pdf") if "output" in path.parts] == ["open.pdf"]
+
+
+def test_every_piece_and_briefing_has_a_card_of_the_size_that_other_sites_want(built: Project) -> None:
+    output = built.path / "output"
+    for path in output.rglob("*.pdf"):
+        picture = (path.parent / "card.png").read_bytes()
+        assert picture[:8] == b"\x89PNG\r\n\x1a\n"
+        assert [int.from_bytes(picture[at : at + 4]) for at in (16, 20)] == [1200, 630]
+        page = (path.parent / "index.html").read_text()
+        address = f"https://briefing.example.org/{path.parent.relative_to(output).as_posix()}/card.png"
+        assert f'property="og:image" content="{address}"' in page
+
+
+def test_a_card_shows_its_own_piece(project: Project) -> None:
+    project.analysis("one", title="One claim")
+    project.analysis("two", title="Another claim")
+    assert project.newsletter("build").returncode == 0
+    one, two = (project.path / f"output/analyses/2020/{name}/card.png" for name in ("one", "two"))
+    assert one.read_bytes() != two.read_bytes()

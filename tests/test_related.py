@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from newsletter.likeness import alike
 from newsletter.models import Analysis
 from newsletter.related import HOW_MANY, related
 
@@ -64,3 +67,30 @@ def test_region_and_topics_come_before_mere_newness() -> None:
         *(_piece(n, "Levant", day=99) for n in range(4, 9)),
     ]
     assert related(pieces)[0][:3] == [1, 3, 2]
+
+
+def test_a_piece_that_says_the_same_comes_before_one_that_is_merely_newer() -> None:
+    def piece(number: int, summary: str, day: int) -> Analysis:
+        return replace(_piece(number, "Gulf" if number % 2 else "Iraq", day=day), summary=summary)
+
+    pieces = [
+        piece(0, "The militias of Basra will fight over the pipeline to Aqaba.", 100),
+        piece(1, "A pipeline from Basra to Aqaba stays a drawing, whatever the militia says.", 20),
+        *(piece(2 * n + 1, f"Parliament number {n} votes on its budget.", 99 - n) for n in range(1, 9)),
+    ]
+    assert related(pieces)[0][0] == 1
+
+
+@given(st.lists(st.text(st.sampled_from("oil gas war vote bank"), max_size=40), max_size=12))
+def test_likeness_is_mutual_and_never_with_itself(texts: list[str]) -> None:
+    for index, others in enumerate(alike(texts)):
+        assert index not in others
+        for other, how_far in others.items():
+            assert 0 < how_far <= 1 + 1e-9
+            assert alike(texts)[other][index] == pytest.approx(how_far)
+
+
+def test_a_new_piece_elsewhere_changes_nothing_for_a_reader_of_this_one() -> None:
+    pieces = [_piece(n, "Iraq", "oil", day=n) for n in range(6)]
+    before = related(pieces)[0]
+    assert related([*pieces, _piece(9, "Sahel", "mining", day=3)])[0] == before

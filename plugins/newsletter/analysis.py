@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import markdown, yardstick
 from newsletter.frontmatter import FrontMatter
-from newsletter.models import Analysis, Image, KeyJudgement, Status
+from newsletter.models import Analysis, Event, Image, KeyJudgement, Status
 
 # What a feed and a browser can show; outside of them a date is a slip of the keyboard.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
@@ -51,6 +51,7 @@ def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> A
         weight=_weight(front),
         image=_image(front),
         aliases=_aliases(front),
+        timeline=_timeline(front),
     )
     return None if len(front.findings) > before else analysis
 
@@ -202,6 +203,21 @@ def _due(value: str) -> date | None:
         return date.fromisoformat(value)
     except ValueError:
         return None
+
+
+def _timeline(front: FrontMatter) -> tuple[Event, ...]:
+    """The dated events of a piece, in the order of their days whatever the order of the lines."""
+    value = front.fields.get("timeline") or []
+    found = []
+    for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
+        day = _due(str(entry.get("date", ""))) if isinstance(entry, dict) else None
+        words = entry.get("text") if isinstance(entry, dict) else None
+        if day is None or not isinstance(words, str) or not words.strip():
+            reason = 'must have a date and a text: - {date: 2020-10-10, text: "A truce is declared."}'
+            front.complain(f"timeline[{number}]", reason)
+        else:
+            found.append(Event(day, markdown.smart(" ".join(words.split()))))
+    return tuple(sorted(found, key=lambda event: event.date))
 
 
 def _aliases(front: FrontMatter) -> tuple[str, ...]:

@@ -24,6 +24,8 @@ Node: TypeAlias = str | dict[str, Any]
 
 # Elements that stand in the data under another name; those that are not here and not below are seen through.
 _INLINE = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "del": "del", "sub": "sub", "sup": "sup"}
+# What fits on one line of a card.
+_LONGEST_LINE = 70
 _LEVELS = {"h1": 2, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 
 
@@ -70,6 +72,25 @@ class Edition:
             sort_keys=True,
         )
 
+    @property
+    def card(self) -> str:
+        """What its card says, as JSON: of the judgements the first one's likelihood."""
+        first = _judgement(self.judgements[0]) if self.judgements else {"range": []}
+        likelihood = self.judgements[0] if self.judgements else None
+        return json.dumps(
+            {
+                "title": self.title,
+                "kind": self.kind,
+                "house": self.house,
+                "date": f"{self.date.day} {self.date:%B %Y}",
+                "summary": self.summary if len(self.summary) <= _LONGEST_LINE else "",
+                "range": first["range"],
+                "likelihood": f"{likelihood.likelihood} ({likelihood.bracket})" if likelihood else "",
+            },
+            ensure_ascii=False,
+            sort_keys=True,
+        )
+
 
 def pdf(edition: Edition, template: Path) -> bytes:
     """The edition, set by `template`: PDF/UA-1 wherever the compiler's own fonts have all its letters.
@@ -87,6 +108,16 @@ def pdf(edition: Edition, template: Path) -> bytes:
         # Mostly a script that the compiler's own fonts lack (Arabic, Hebrew), which the standard forbids to leave
         # blank: then with the fonts of this machine, still tagged, and without the standard's seal.
         made = typst.compile(template, sys_inputs=inputs, timestamp=moment)
+    return made
+
+
+def card(edition: Edition, template: Path) -> bytes:
+    """The picture (PNG, 1200 by 630) that other sites show beside a link to the piece."""
+    import typst
+
+    made: bytes = typst.compile(
+        template, sys_inputs={"document": edition.card}, format="png", ppi=72.0, ignore_system_fonts=True
+    )
     return made
 
 

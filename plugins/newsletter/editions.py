@@ -1,11 +1,10 @@
-"""Pelican plugin: a PDF edition beside each analysis and each briefing, set anew only when its text has changed."""
+"""Pelican plugin: a PDF edition and a card beside each analysis and each briefing, set anew only when a text has changed."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Iterator
-from hashlib import sha256
+from collections.abc import Callable, Iterator
+from functools import partial
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -14,44 +13,39 @@ from typing import Any
 from pelican import signals
 from pelican.generators import Generator
 
-from newsletter.edition import Edition, pdf
+from newsletter.edition import Edition, card, pdf
 from newsletter.errors import ContentError, Finding
 from newsletter.publication import Publication
-
-_TEMPLATE = "print/edition.typ"
+from newsletter.stock import Stock
 
 
 class EditionWriter(Generator):  # type: ignore[misc]  # pelican has no types
-    """Writes them beside the pages, out of a folder of those that were set before."""
+    """Writes them beside the pages."""
 
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican after every piece has been read. Raises ContentError naming the piece that cannot be set."""
-        template = Path(self.theme) / _TEMPLATE
-        if not self.settings.get("NEWSLETTER_EDITIONS") or not template.is_file():
-            return  # another theme than ours has no such thing
-        shelf = Path(self.settings["NEWSLETTER_EDITIONS"])
-        shelf.mkdir(parents=True, exist_ok=True)
+        for setting, template, make in (
+            ("NEWSLETTER_EDITIONS", "print/edition.typ", pdf),
+            ("NEWSLETTER_CARDS", "print/card.typ", card),
+        ):
+            path = Path(self.theme, template)
+            if self.settings.get(setting) and path.is_file():  # another theme than ours has no such thing
+                self._write(Stock(Path(self.settings[setting])), path, make)
+
+    def _write(self, stock: Stock, template: Path, make: Callable[[Edition, Path], bytes]) -> None:
         setter = template.read_bytes() + version("typst").encode()
-        used = set()
         for piece, edition in self._editions():
-            kept = shelf / f"{sha256(setter + edition.document.encode()).hexdigest()}.pdf"
-            used.add(kept)
-            if not kept.is_file():
-                try:
-                    made = pdf(edition, template)
-                except RuntimeError as error:
-                    place = os.path.relpath(piece.source_path)
-                    raise ContentError(
-                        [Finding(place, 0, "", f"cannot be set as a PDF: {error}.")]
-                    ) from error
-                draft = kept.with_suffix(".tmp")
-                draft.write_bytes(made)
-                draft.replace(kept)
-            target = Path(self.output_path, *address(piece).split("/"))
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(kept, target)
-        for old in set(shelf.glob("*.pdf")) - used:
-            old.unlink()
+            says, place = (
+                (edition.card, card_address(piece)) if make is card else (edition.document, address(piece))
+            )
+            try:
+                stock.put(
+                    Path(self.output_path, place), setter + says.encode(), partial(make, edition, template)
+                )
+            except RuntimeError as error:
+                where = os.path.relpath(piece.source_path)
+                raise ContentError([Finding(where, 0, "", f"cannot be set in type: {error}.")]) from error
+        stock.clear_out()
 
     def _editions(self) -> Iterator[tuple[Any, Edition]]:
         publication: Publication = self.settings["PUBLICATION"]
@@ -66,6 +60,11 @@ def address(piece: Any) -> str:
     """Where a piece's PDF lies, below the site's address."""
     name = getattr(piece, "month", None)
     return f"{piece.url}{f'briefing-{name}' if name else piece.slug}.pdf"
+
+
+def card_address(piece: Any) -> str:
+    """Where a piece's card lies, below the site's address."""
+    return f"{piece.url}card.png"
 
 
 def _of_analysis(article: Any, publication: Publication) -> Edition:

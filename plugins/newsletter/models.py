@@ -61,11 +61,19 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
+class Event:
+    """One dated event of a piece's timeline, past or expected."""
+
+    date: date
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """One analysis as its front matter states it; the body stays with Pelican's Article.
 
     `source` is the path below content/. `date` and `updated` carry the publication's time zone.
-    `aliases` are addresses below the site's at which the piece once was.
+    `timeline` is in the order of its days. `aliases` are addresses below the site's at which the piece once was.
     `weight` orders a briefing, the smallest first; without one a piece comes after those that have one.
     """
 
@@ -83,6 +91,7 @@ class Analysis:
     weight: int | None = None
     image: Image | None = None
     aliases: tuple[str, ...] = ()
+    timeline: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

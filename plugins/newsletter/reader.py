@@ -31,7 +31,7 @@ FINDINGS = "NEWSLETTER_FINDINGS"
 # Fields that become something else than an attribute of the article with the text they hold.
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
-    "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases",
+    "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases", "timeline",
 }  # fmt: skip
 _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
 

@@ -76,7 +76,7 @@ class SubscriberList:
     def head(self) -> Head:
         """What the first line tells. Raises ContentError for a file that is no list at all."""
         with self._open() as file:
-            return self._head(next(_reader(file), []))
+            return self._head(next(csv.reader(file, delimiter=_delimiter(file)), []))
 
     def __iter__(self) -> Iterator[Subscriber]:
         """The subscribers of `lines`."""
@@ -90,7 +90,7 @@ class SubscriberList:
         `vouched` for everyone's; otherwise it is pending, and pending subscribers are not mailed.
         """
         with self._open() as file:
-            reader = _reader(file)
+            reader = csv.reader(file, delimiter=_delimiter(file))
             columns = _Columns(
                 self._head(next(reader, [])), self.vouched, self.origin or f"import of {self.path.name}"
             )
@@ -237,11 +237,11 @@ class _Columns:
         return Line(number, subscriber, kept.suppressed, said.subscription is None, kept)
 
 
-def _reader(file: IO[str]) -> csv._reader:
-    """Fields are divided by whatever stands most often in the first line."""
+def _delimiter(file: IO[str]) -> str:
+    """What stands most often in the first line."""
     first = file.readline()
     file.seek(0)
-    return csv.reader(file, delimiter=max(",;\t", key=first.count))
+    return max(",;\t", key=first.count)
 
 
 def _is_text(text: str) -> bool:

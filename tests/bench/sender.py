@@ -128,7 +128,11 @@ def single(order: dict[str, Any]) -> dict[str, Any]:
 
     def one(address: str, link: str) -> None:
         subject, html, text = ({"Data": _filled(part, link)} for part in (mail.subject, mail.html, mail.text))
-        headers = {**mail.headers, "List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+        headers = {
+            **mail.headers,
+            "List-Unsubscribe": f"<{link}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
         client.send_email(
             FromEmailAddress=mail.sender, ReplyToAddresses=[mail.reply_to], ConfigurationSetName="newsletter",
             Destination={"ToAddresses": [address]}, EmailTags=[{"Name": "briefing", "Value": MONTH}],
@@ -170,7 +174,13 @@ def smtp_ready(order: dict[str, Any]) -> dict[str, Any]:
 
 def _message(mail: Any, address: str, link: str) -> EmailMessage:
     message = EmailMessage()
-    headers = {"Subject": mail.subject, "From": mail.sender, "To": address, "Reply-To": mail.reply_to, **mail.headers}
+    headers = {
+        "Subject": mail.subject,
+        "From": mail.sender,
+        "To": address,
+        "Reply-To": mail.reply_to,
+        **mail.headers,
+    }
     for name, value in headers.items():
         message[name] = value
     message["List-Unsubscribe"], message["List-Unsubscribe-Post"] = f"<{link}>", "List-Unsubscribe=One-Click"

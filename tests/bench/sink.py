@@ -64,9 +64,13 @@ class Ses(asyncio.Protocol):
             if len(self.buffer) < whole:
                 return
             method, path, _ = self.buffer[:end].decode("latin-1").split(" ", 2)
-            answer = json.dumps(self.answer(method, path, bytes(self.buffer[end + 4 : whole]), whole)).encode()
+            answer = json.dumps(
+                self.answer(method, path, bytes(self.buffer[end + 4 : whole]), whole)
+            ).encode()
             del self.buffer[:whole]
-            head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+            head = (
+                f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+            )
             self.transport.write(head.encode() + answer)  # type: ignore[attr-defined]
 
     def answer(self, method: str, path: str, body: bytes, size: int) -> dict[str, Any]:

@@ -99,7 +99,5 @@ form.addEventListener("submit", (event) => {
   search();
 });
 
-form.hidden = false;
-part("without").remove();
 words.value = new URLSearchParams(location.search).get("q") ?? "";
 if (words.value) load().then(search, search);

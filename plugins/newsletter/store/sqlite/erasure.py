@@ -14,24 +14,24 @@ from newsletter.store.door import Digests
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import moment
 from newsletter.store.sqlite.letters import stand_in
-from newsletter.store.sqlite.membership import SqliteMembership
+from newsletter.store.sqlite.membership import MINE, SqliteMembership
 
 _GONE = "(erased)"
 # Every address a subscriber has had, as it stands in the ledger and in requests for a change.
-_KEYS = """
+_KEYS = f"""
 SELECT address_key FROM subscriber WHERE public_id = :public_id
-UNION SELECT address_key FROM recipient WHERE subscriber = :number AND address != '(erased)'
+UNION SELECT address_key FROM recipient WHERE {MINE} AND address != '(erased)'
 UNION SELECT address_key FROM letter WHERE public_id = :public_id AND state = 'answered'
-"""
+"""  # noqa: S608 - put together from constants
 # What was typed into a request for a change may be anybody's: it goes, but is not noted as erased.
 _ASKED = "SELECT address_key FROM letter WHERE public_id = :public_id"
 # What SES tells of a mail quotes the address in whatever form a mail server likes, so none of it stays.
 _LEDGER = (
-    """
+    f"""
     UPDATE evidence SET detail = '(erased)' WHERE detail != ''
-      AND (briefing, number) IN (SELECT briefing, number FROM recipient WHERE subscriber = :number)
-    """,
-    "UPDATE recipient SET evidence = '(erased)' WHERE subscriber = :number AND evidence != ''",
+      AND (briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})
+    """,  # noqa: S608 - put together from constants
+    f"UPDATE recipient SET evidence = '(erased)' WHERE {MINE} AND evidence != ''",  # noqa: S608
 )
 _CHUNK = 1 << 20
 _open_files: dict[tuple[int, int], int] = {}
@@ -166,10 +166,10 @@ class SqliteErasure(SqliteMembership):
 def _erase_key(db: sqlite3.Connection, key: str, number: int, digests: Sequence[bytes], at: str) -> None:
     """One address of a subscriber, or of nobody (number 0), out of every table."""
     left = stand_in(digests[0])
+    mine = {"gone": _GONE, "left": left, "number": number, "key": key}
     db.execute(
-        "UPDATE recipient SET address = ?, address_key = ? WHERE subscriber = ? AND address_key = ?",
-        (_GONE, left, number, key),
-    )
+        f"UPDATE recipient SET address = :gone, address_key = :left WHERE {MINE} AND address_key = :key", mine
+    )  # noqa: S608
     if db.execute("SELECT 1 FROM subscriber WHERE address_key = ? AND id != ?", (key, number)).fetchone():
         return  # left behind for a newer one, and now somebody else's: what else there is of it is theirs
     db.execute(

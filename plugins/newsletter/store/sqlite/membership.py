@@ -32,11 +32,16 @@ _VOID = """
 UPDATE letter SET state = 'dropped', evidence = ?, changed_at = ?
 WHERE address_key = ? AND kind = 'confirm' AND state IN ('asked', 'claimed', 'submitted', 'in_doubt')
 """
-# Of a briefing that is being sent, the turns that are still to come go to the new address.
-_FOLLOW = """
-UPDATE OR IGNORE recipient SET address = ?, address_key = ?
-WHERE state = 'pending' AND subscriber = (SELECT id FROM subscriber WHERE public_id = ?)
+# Somebody's rows in every sending. A recipient's number is its subscriber's, except below zero.
+MINE = """
+briefing IN (SELECT briefing FROM send) AND (number = :number OR (number < 0 AND subscriber = :number))
 """
+# Of a briefing that is being sent, what is still to come goes to the new address, unless that is in it already.
+_FOLLOW = f"""
+UPDATE recipient SET address = :address, address_key = :key
+WHERE state = 'pending' AND {MINE} AND NOT EXISTS
+    (SELECT 1 FROM recipient AS other WHERE other.briefing = recipient.briefing AND other.address_key = :key)
+"""  # noqa: S608 - put together from constants
 _PERSON = """
 SELECT public_id, address, subscription, name, subscribed_at, confirmed_at, paused_until, source
 FROM subscriber WHERE public_id = ?
@@ -45,8 +50,8 @@ FROM subscriber WHERE public_id = ?
 _ABOUT = {
     "subscriber": "public_id = :public_id",
     "suppression": "address_key = :key",
-    "recipient": "subscriber = :number",
-    "evidence": "(briefing, number) IN (SELECT briefing, number FROM recipient WHERE subscriber = :number)",
+    "recipient": MINE,
+    "evidence": f"(briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})",  # noqa: S608 - a constant
     "exclusion": "subscriber = :number",
     "letter": "address_key = :key OR public_id = :public_id "
     "OR (kind = 'contact' AND lower(json_extract(words, '$.email')) = :key)",
@@ -101,7 +106,7 @@ class SqliteMembership(Database):
             if letter is None or letter.kind is not LetterKind.CHANGE:
                 return Used.GONE
             mine = db.execute(
-                "SELECT address, address_key FROM subscriber WHERE public_id = ?", (letter.subscriber,)
+                "SELECT address, address_key, id FROM subscriber WHERE public_id = ?", (letter.subscriber,)
             ).fetchone()
             if mine is None:
                 return Used.GONE
@@ -119,7 +124,7 @@ class SqliteMembership(Database):
                 "UPDATE subscriber SET address = ?, address_key = ? WHERE public_id = ?",
                 (letter.to.text, letter.to.key, letter.subscriber),
             )
-            db.execute(_FOLLOW, (letter.to.text, letter.to.key, letter.subscriber))
+            db.execute(_FOLLOW, {"address": letter.to.text, "key": letter.to.key, "number": mine[2]})
             _use(db, letter, at)
             db.execute(
                 "DELETE FROM letter WHERE id != ? AND ((address_key = ? AND kind != 'contact') OR public_id = ?)",

@@ -1,0 +1,215 @@
+"""`make audit`: every kind of page against the standards, in a table.
+
+    axe-core    0 violations, light and dark                     accessibility (WCAG 2.2 AA and best practice)
+    Nu          0 errors in HTML and CSS                         validator.github.io
+    Lighthouse  100 in performance, accessibility, best practices, SEO
+    weight      at most 40 KB over the wire and 2 requests for an article without pictures
+    width       nothing to scroll sideways at 320 pixels, nor at 1280 with 200 % zoom
+
+Needs Node, Java and Chromium; `make test` needs none of the first two. Exit status 1 if anything falls short.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from playwright.sync_api import Browser, Page, sync_playwright
+from rich.console import Console
+from rich.table import Table
+from starlette.middleware.gzip import GZipMiddleware
+
+from newsletter import front
+
+HERE = Path(__file__).parent
+OUTPUT = Path("output")
+TOOLS = HERE / "node_modules"
+MOST_BYTES, MOST_REQUESTS = 40_000, 2
+SCHEMES = ("light", "dark")
+
+
+@dataclass
+class Kind:
+    """One kind of page: an example of it, and what was measured."""
+
+    name: str
+    path: str
+    axe: int = 0
+    nu: int = 0
+    scores: dict[str, float] = field(default_factory=dict)
+    requests: int = 0
+    bytes: int = 0
+    sideways: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+
+def kinds(output: Path) -> list[Kind]:
+    """One page of each kind that the built site has."""
+    patterns = {
+        "home": "index.html", "article": "analyses/*/*/index.html", "archive": "analyses/index.html",
+        "year": "analyses/*/index.html", "region": "regions/*/index.html", "topic": "topics/*/index.html",
+        "desk": "desks/*/index.html", "briefing": "briefings/*/index.html", "briefings": "briefings/index.html",
+        "forecasts": "forecasts/index.html", "search": "search/index.html", "page": "how-we-judge/index.html",
+        "privacy": "privacy/index.html", "glossary": "glossary/index.html",
+    }  # fmt: skip
+    found = []
+    for name, pattern in patterns.items():
+        # The heaviest of its kind.
+        if pages := sorted(output.glob(pattern), key=lambda path: -path.stat().st_size):
+            found.append(Kind(name, f"/{pages[0].relative_to(output).as_posix().removesuffix('index.html')}"))
+    return [*found, Kind("404", "/404.html")]
+
+
+@contextmanager
+def served(output: Path) -> Iterator[str]:
+    """The site at an address, compressed as a web server would."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        app = GZipMiddleware(front.site(output), minimum_size=500)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="critical"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def axe(browser: Browser, address: str, kind: Kind) -> None:
+    """Violations of accessibility, in both schemes."""
+    source = (TOOLS / "axe-core/axe.min.js").read_text()
+    for scheme in SCHEMES:
+        page = browser.new_page(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
+        page.goto(address + kind.path, wait_until="networkidle")
+        page.evaluate(source)
+        result: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        kind.axe += len(result["violations"])
+        kind.said += [
+            f"axe {scheme}: {v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]}" for v in result["violations"]
+        ]
+        page.close()
+
+
+def weigh(browser: Browser, address: str, kind: Kind) -> None:
+    """What a first visit fetches, icon apart (a browser asks for it when it is idle), and whether anything sticks out."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    sizes: list[int] = []
+
+    def count(response: Any) -> None:
+        if not response.url.endswith("mark.svg"):
+            sizes.append(len(gzip.compress(response.body())))
+
+    page.on("response", count)
+    page.goto(address + kind.path, wait_until="networkidle")
+    kind.requests, kind.bytes = len(sizes), sum(sizes)
+    page.close()
+    for name, width, zoom in (("320 px", 320, 1), ("200 %", 640, 2)):
+        page = browser.new_page(viewport={"width": width, "height": 800}, device_scale_factor=zoom)
+        page.goto(address + kind.path, wait_until="networkidle")
+        if _sticks_out(page):
+            kind.sideways.append(name)
+        page.close()
+
+
+def _sticks_out(page: Page) -> bool:
+    wide: bool = page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth")
+    return wide
+
+
+def nu(output: Path, found: list[Kind]) -> list[str]:
+    """Errors of HTML in every page of the site, and of CSS; counted for the kinds."""
+    jar = TOOLS / "vnu-jar/build/dist/vnu.jar"
+    said = []
+    for words in (["--skip-non-html"], ["--skip-non-css"]):
+        command = ["java", "-jar", str(jar), "--format", "json", "--errors-only", *words, str(output)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        for message in json.loads(done.stderr or '{"messages": []}')["messages"]:
+            place = message.get("url", "").rpartition(f"/{output.name}/")[2]
+            said.append(f"Nu {place}:{message.get('lastLine', 0)}: {message['message']}")
+            for kind in found:
+                kind.nu += place.removesuffix("index.html") == kind.path.lstrip("/")
+    return said
+
+
+def lighthouse(address: str, kind: Kind) -> None:
+    """The four scores of Lighthouse, on its own terms for a phone."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder, "report.json")
+        chrome = shutil.which("chromium") or shutil.which("chromium-browser") or ""
+        command = [
+            str(TOOLS / ".bin/lighthouse"), address + kind.path, "--quiet", "--output=json", f"--output-path={report}",
+            "--chrome-flags=--headless=new --no-sandbox --disable-gpu --disable-background-networking",
+            "--only-categories=performance,accessibility,best-practices,seo",
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "CHROME_PATH": chrome}
+        )
+        if not report.is_file():
+            kind.said.append(f"Lighthouse: {done.stderr.strip()[-300:]}")
+            return
+        result = json.loads(report.read_text())
+    kind.scores = {name: round(100 * (part["score"] or 0)) for name, part in result["categories"].items()}
+    for category in result["categories"].values():
+        for each in category["auditRefs"]:
+            audit = result["audits"][each["id"]]
+            if each["weight"] and audit["score"] is not None and audit["score"] < 0.9:
+                kind.said.append(f"Lighthouse {category['id']}: {audit['id']}: {audit.get('displayValue', audit['title'])}")
+
+
+def falls_short(kind: Kind) -> bool:
+    """Whether a page misses any of the marks. A page that is not there is meant not to be found by search machines."""
+    scores = {name: score for name, score in kind.scores.items() if not (kind.name == "404" and name == "seo")}
+    heavy = kind.name == "article" and (kind.bytes > MOST_BYTES or kind.requests > MOST_REQUESTS)
+    return bool(kind.axe or kind.nu or kind.sideways or heavy or min(scores.values(), default=0) < 100)
+
+
+def main() -> int:
+    """Audit the site in output/."""
+    console = Console()
+    found = kinds(OUTPUT)
+    quick = "--quick" in sys.argv
+    with served(OUTPUT) as address:
+        with sync_playwright() as playwright:
+            chrome = shutil.which("chromium") or shutil.which("chromium-browser")
+            browser = playwright.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
+            for kind in found:
+                with console.status(f"{kind.name}: axe, weight"):
+                    axe(browser, address, kind)
+                    weigh(browser, address, kind)
+            browser.close()
+        for kind in [] if quick else found:
+            with console.status(f"{kind.name}: Lighthouse"):
+                lighthouse(address, kind)
+        with console.status("Nu"):
+            errors = nu(OUTPUT, found)
+    table = Table(title="Every kind of page, at its heaviest")
+    for column in ("page", "axe", "Nu", "perf", "a11y", "practice", "SEO", "requests", "KB", "sticks out"):
+        table.add_column(column, justify="left" if column in ("page", "sticks out") else "right")
+    for kind in found:
+        scores = [str(kind.scores.get(name, "–")) for name in ("performance", "accessibility", "best-practices", "seo")]
+        style = "red" if falls_short(kind) and not quick else ""
+        table.add_row(
+            kind.name, str(kind.axe), str(kind.nu), *scores, str(kind.requests), f"{kind.bytes / 1000:.1f}",
+            ", ".join(kind.sideways), style=style,
+        )  # fmt: skip
+    console.print(table)
+    for line in [*(f"{kind.name}: {line}" for kind in found for line in kind.said), *errors]:
+        console.print(line, markup=False, highlight=False)
+    return int(bool(errors) or any(falls_short(kind) for kind in found))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
