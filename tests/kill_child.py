@@ -158,7 +158,7 @@ class Sender:
         self._process = subprocess.Popen(
             [*before, sys.executable, "-m", "tests.kill_child"],
             cwd=ROOT,
-            env={**os.environ, **environment, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, **environment, "PYTHONPATH": f"{ROOT / 'plugins'}{os.pathsep}{ROOT}"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -720,7 +721,10 @@ def test_our_own_mistakes_are_owned_up_to_and_say_nothing_of_the_visitor(
         "headers": [],
         "server": ("x", 80),
     }
-    asyncio.run(Page(at.porter, mistaken)(scope, receive, send))
+    # In a thread of its own: the browser that other tests open has a loop in this one.
+    one = threading.Thread(target=lambda: asyncio.run(Page(at.porter, mistaken)(scope, receive, send)))
+    one.start()
+    one.join()
     assert sent[0]["status"] == 500
     said = caplog.text + sent[1]["body"].decode()
     assert "ValueError in " in said

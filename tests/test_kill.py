@@ -261,7 +261,8 @@ def test_killed_on_a_machine_that_has_too_much_to_do(post: Post, sender: Sender)
             assert tally.bad == []
 
 
-SYSCALLS = {"fdatasync": 40, "fsync": 40, "pwrite64": 120, "unlink": 40, "sendto": 20, "recvfrom": 20}
+# Which of them, every how manieth of its calls; a mailing of thirteen makes some two hundred of the first.
+SYSCALLS = {"pwrite64": 5, "fcntl": 5, "fdatasync": 2, "unlink": 1, "sendto": 1, "recvfrom": 1}
 
 
 @pytest.mark.long
@@ -272,7 +273,7 @@ def test_killed_at_a_system_call(post: Post, sender: Sender, call: str) -> None:
         pytest.fail("This test kills at system calls with strace, and there is none: apt-get install strace")
     assert post.ses
     tally = Tally()
-    for number in range(1, SYSCALLS[call] + 1):
+    for number in range(1, 300, SYSCALLS[call]):
         inject = f"inject={call}:signal=SIGKILL:when={number}"
         tracer = ["strace", "-f", "-qq", "-o", os.devnull, "-e", f"trace={call}", "-e", inject]
         traced = Sender({**post.ses.environment, "PYTHONDONTWRITEBYTECODE": "1"}, tracer)
@@ -283,10 +284,10 @@ def test_killed_at_a_system_call(post: Post, sender: Sender, call: str) -> None:
         if ended != -9:
             break
     else:
-        pytest.fail(f"the sender was still killed at its {SYSCALLS[call]}th {call}: raise the bound")
+        pytest.fail(f"the sender was still killed at its 300th {call}")
     _tell(call, tally)
     assert tally.bad == []
-    assert tally.killed
+    assert tally.killed > 3
 
 
 @pytest.mark.parametrize(("quiet", "most"), [(0.0, 2), (900.0, 1)])

@@ -263,5 +263,5 @@ class Delivery:
                 "List-Unsubscribe": f"<{address}>",
                 "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
             },
-            tags={"recipient": str(recipient.number)},
+            tags={"recipient": str(abs(recipient.number))},
         )

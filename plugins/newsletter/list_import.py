@@ -16,6 +16,7 @@ from itertools import islice
 
 from newsletter.store import Store, Subscription
 from newsletter.store.door import Digests
+from newsletter.store.lists import Known
 from newsletter.subscriber_list import Line, Refused
 
 # Lines a transaction: an import that is cut off loses no more, and holds nobody up longer.
@@ -44,7 +45,7 @@ def judge(line: Line, now: Subscription | None) -> Fate:
 
 class Intake:
     """Takes lines into a store, step by step; each step is one transaction, so that the same import goes on where it
-    was cut off. `fates` and `suppressed` count while it does.
+    was cut off. `fates`, `added` (by status) and `suppressed` count while it does.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Intake:
         self._store, self._digests, self._at = store, digests, at
         self._evidence, self._refuse = evidence, refuse
         self.fates: Counter[Fate] = Counter()
+        self.added: Counter[Subscription] = Counter()
         self.suppressed = 0
 
     def take(self, lines: Iterable[Line]) -> Iterator[int]:
@@ -67,21 +69,54 @@ class Intake:
             yield step[-1].number
 
     def weigh(self, lines: Iterable[Line]) -> Iterator[int]:
-        """Count what `take` would do, and do nothing."""
-        seen: dict[str, Subscription] = {}
+        """The same, but only count what `take` would do."""
+        standings: dict[str, Subscription] = {}
         for step in _steps(lines):
             unerased = self._unerased(step)
-            known = self._store.known([line.subscriber.address.key for line in unerased])
-            for line in unerased:
-                key, subscription = line.subscriber.address.key, line.subscriber.subscription
-                fate = judge(line, seen.get(key) or (known[key].subscription if key in known else None))
-                if fate is not Fate.KNOWN:
-                    seen[key] = subscription
-                self._count(line, fate)
+            for key, found in self._known(unerased).items():
+                standings.setdefault(key, found.subscription)
+            self._judged(unerased, standings)
             yield step[-1].number
 
+    def _take(self, step: list[Line]) -> None:
+        known = self._known(step)
+        judged = self._judged(step, {key: found.subscription for key, found in known.items()})
+        for line, fate in judged:
+            if fate is Fate.WITHDRAWN and (found := known.get(line.subscriber.address.key)):
+                self._store.unsubscribe(found.public_id, self._at, self._evidence)
+        self._store.import_subscribers(line.subscriber for line in step)
+        for line, fate in judged:
+            key = line.subscriber.address.key
+            if fate is Fate.VOUCHED:
+                self._store.vouch(key, line.subscriber.source, self._at)
+            if line.kept and fate is Fate.ADDED:
+                self._store.restore(key, line.kept)
+            if line.suppressed and line.kept and line.kept.suppressed_at:
+                at = datetime.fromisoformat(line.kept.suppressed_at)
+                self._store.suppress(key, line.suppressed, at, line.kept.evidence)
+            elif line.suppressed:
+                self._store.suppress(key, line.suppressed, self._at, self._evidence)
+
+    def _known(self, step: list[Line]) -> Mapping[str, Known]:
+        return self._store.known([line.subscriber.address.key for line in step])
+
+    def _judged(self, step: list[Line], standings: dict[str, Subscription]) -> list[tuple[Line, Fate]]:
+        """Each line with what becomes of it; `standings` become those after them."""
+        judged = []
+        for line in step:
+            key = line.subscriber.address.key
+            fate = judge(line, standings.get(key))
+            if fate is not Fate.KNOWN:
+                standings[key] = line.subscriber.subscription
+            judged.append((line, fate))
+            self.fates[fate] += 1
+            if fate is Fate.ADDED:
+                self.added[line.subscriber.subscription] += 1
+            self.suppressed += bool(line.suppressed)
+        return judged
+
     def _unerased(self, step: list[Line]) -> list[Line]:
-        """Without those whose addresses were erased: the erased wanted to be forgotten, not imported again."""
+        """Without those whose addresses were erased: they wanted to be forgotten, and not to come back by a list."""
         digests = [self._digests(line.subscriber.address.key) for line in step]
         erased = self._store.erased([digest for each in digests for digest in each])
         if not erased:
@@ -91,27 +126,15 @@ class Intake:
             if erased.isdisjoint(mine):
                 kept.append(line)
             else:
-                reason = "was erased at its owner's wish, and only its owner can sign up again. Take the line out."
+                # Without the address: nothing of it is to be written down again.
+                reason = (
+                    "was erased at its owner's wish, and only its owner can sign up again. Take the line out."
+                )
                 self._refuse(Refused(line.number, "email", reason))
         return kept
 
-    def _take(self, step: list[Line]) -> None:
-        known = dict(self._store.known([line.subscriber.address.key for line in step]))
-        for line, fate in self._judged(step, known):
-            subscriber = line.subscriber
-            key = subscriber.address.key
-            self._count(line, fate)
-            if fate is Fate.VOUCHED and key in known:
-                self._store.vouch(key, subscriber.source, self._at)
-            elif fate is Fate.WITHDRAWN and key in known:
-                self._store.unsubscribe(known[key].public_id, self._at, self._evidence)
-        self._store.import_subscribers(line.subscriber for line in step)
-        for line in step:
-            key = line.subscriber.address.key
-            if line.kept and key not in known:
-                self._store.restore(key, line.kept)
-            if line.suppressed:
-                at, evidence = self._at, self._evidence
-                if line.kept and line.kept.suppressed_at:
-                    at, evidence = datetime.fromisoformat(line.kept.suppressed_at), line.kept.evidence
-                self._store.suppress(key, line.suppressed, at, evidence)
+
+def _steps(lines: Iterable[Line]) -> Iterator[list[Line]]:
+    rest = iter(lines)
+    while step := list(islice(rest, _STEP)):
+        yield step

@@ -33,6 +33,13 @@ def say(label: str, text: str, seconds: float | None = None) -> None:
     _out.print(line)
 
 
+def fact(label: str, text: str) -> None:
+    """Like `say`; in a terminal the lines that long words take begin below one another."""
+    _hanging(
+        Text(f"{_visible(label):<{_LABEL}}", style="bold"), Text(_visible(text), style="not bold"), _LABEL
+    )
+
+
 def say_error(text: str) -> None:
     """One error on standard error: what, where, how to mend."""
     for number, part in enumerate(text.split("\n")):
@@ -125,9 +132,14 @@ class Progress:
     every = 30.0  # seconds from line to line where there is no terminal; a short run has none
     _over = 30.0  # seconds over which the speed is taken
 
-    def __init__(self, look: Callable[[], Tally], ticks: Callable[[], float] = time.monotonic) -> None:
-        """`look` counts; `ticks` counts seconds and never goes back."""
-        self._look, self._ticks = look, ticks
+    def __init__(
+        self,
+        look: Callable[[], Tally],
+        ticks: Callable[[], float] = time.monotonic,
+        doing: str = "submitting",
+    ) -> None:
+        """`look` counts; `ticks` counts seconds and never goes back; `doing` is what is going on."""
+        self._look, self._ticks, self._doing = look, ticks, doing
         self._tally = look()
         self._look_at = 0.0
         self._line_at = ticks() + self.every
@@ -198,7 +210,7 @@ class Progress:
             complete_style="cyan",
             finished_style="green",
         )
-        line.add_row(Text(f"{'submitting':<{_LABEL - 2}}", style="bold"), bar, Text(words))
+        line.add_row(Text(f"{self._doing:<{_LABEL - 2}}", style="bold"), bar, Text(words))
         states = Text(
             " " * _LABEL + " · ".join(self._states()), style="dim", overflow="ellipsis", no_wrap=True
         )
@@ -299,13 +311,13 @@ class Examination:
         return Text(f"… {self._asked:<{_FINDING - 2}}{waited:.0f} s", style="dim")
 
 
-def _hanging(head: Text, words: Text) -> None:
+def _hanging(head: Text, words: Text, indent: int = _FINDING) -> None:
     """Words after their head; in a terminal the lines they take begin below one another."""
-    width = _out.width - _FINDING if _out.is_terminal else 0
+    width = _out.width - indent if _out.is_terminal else 0
     lines = words.wrap(_out, width) if width >= _FINDING else [words]
     for number, line in enumerate(lines):
         line.rstrip()
-        _out.print(Text.assemble(head if number == 0 else " " * _FINDING, line))
+        _out.print(Text.assemble(head if number == 0 else " " * indent, line))
 
 
 def _visible(text: str) -> str:

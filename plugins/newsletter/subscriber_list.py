@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -185,10 +186,10 @@ class _Columns:
             if where.key.endswith(ending):
                 raise _Refusal("email", f"{reason}.")
         said = self._said(word.lower(), row)
-        if not "".join(cells).isprintable() or len(max(cells, key=len)) > _LONGEST_FIELD:
-            _check(dict(zip(_FIELDS, cells, strict=True)))
         if self._kept:
             return self._own(number, where, said, Listed(*(unguard(row[place]) for place in self._kept)))
+        if not "".join(cells).isprintable() or len(max(cells, key=len)) > _LONGEST_FIELD:
+            _check(dict(zip(_FIELDS, cells, strict=True)), _LONGEST_FIELD)
         subscribed_at, confirmed_at = (
             _moment("subscribed_at", subscribed_at),
             _moment("confirmed_at", confirmed_at),
@@ -217,13 +218,17 @@ class _Columns:
         found = self._form.words.get(word)
         if found is None:
             ours = self._form.words is list_formats.STATUSES
-            known = "Write confirmed, pending or unsubscribed." if ours else f"{self._form.name} has others."
+            known = (
+                "Write confirmed, pending or unsubscribed."
+                if ours
+                else f"{self._form.name} is not known to have it."
+            )
             raise _Refusal("status", f'"{word}" is no status. {known}')
         return found
 
     def _own(self, number: int, where: address.Address, said: Said, kept: Listed) -> Line:
         """A line of our own export, to the letter."""
-        _check({**kept._asdict(), "form_text": ""})
+        _check({**kept._asdict(), "evidence": "", "form_text": ""}, sys.maxsize)  # whose words are not ours
         for name in ("paused_until", "suppressed_at", "asked_at"):
             _moment(name, getattr(kept, name))
         if kept.suppressed and kept.suppressed not in _REASONS:
@@ -252,12 +257,12 @@ def _is_text(text: str) -> bool:
     return True
 
 
-def _check(cells: Mapping[str, str]) -> None:
+def _check(cells: Mapping[str, str], longest: int) -> None:
     """Raises _Refusal for what must not go into terminals, headers and other programs' files."""
     for column, value in cells.items():
         if not _is_text(value):
             raise _Refusal(column, _NOT_UTF_8)
-        if len(value) > _LONGEST_FIELD or any(category(character) == "Cc" for character in value):
+        if len(value) > longest or any(category(character) == "Cc" for character in value):
             raise _Refusal(column, "is too long or has control characters.")
 
 

@@ -98,7 +98,8 @@ def axe(browser: Browser, address: str, kind: Kind) -> None:
         result: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         kind.axe += len(result["violations"])
         kind.said += [
-            f"axe {scheme}: {v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]}" for v in result["violations"]
+            f"axe {scheme}: {v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]}"
+            for v in result["violations"]
         ]
         page.close()
 
@@ -166,12 +167,16 @@ def lighthouse(address: str, kind: Kind) -> None:
         for each in category["auditRefs"]:
             audit = result["audits"][each["id"]]
             if each["weight"] and audit["score"] is not None and audit["score"] < 0.9:
-                kind.said.append(f"Lighthouse {category['id']}: {audit['id']}: {audit.get('displayValue', audit['title'])}")
+                kind.said.append(
+                    f"Lighthouse {category['id']}: {audit['id']}: {audit.get('displayValue', audit['title'])}"
+                )
 
 
 def falls_short(kind: Kind) -> bool:
     """Whether a page misses any of the marks. A page that is not there is meant not to be found by search machines."""
-    scores = {name: score for name, score in kind.scores.items() if not (kind.name == "404" and name == "seo")}
+    scores = {
+        name: score for name, score in kind.scores.items() if not (kind.name == "404" and name == "seo")
+    }
     heavy = kind.name == "article" and (kind.bytes > MOST_BYTES or kind.requests > MOST_REQUESTS)
     return bool(kind.axe or kind.nu or kind.sideways or heavy or min(scores.values(), default=0) < 100)
 
@@ -199,7 +204,10 @@ def main() -> int:
     for column in ("page", "axe", "Nu", "perf", "a11y", "practice", "SEO", "requests", "KB", "sticks out"):
         table.add_column(column, justify="left" if column in ("page", "sticks out") else "right")
     for kind in found:
-        scores = [str(kind.scores.get(name, "–")) for name in ("performance", "accessibility", "best-practices", "seo")]
+        scores = [
+            str(kind.scores.get(name, "–"))
+            for name in ("performance", "accessibility", "best-practices", "seo")
+        ]
         style = "red" if falls_short(kind) and not quick else ""
         table.add_row(
             kind.name, str(kind.axe), str(kind.nu), *scores, str(kind.requests), f"{kind.bytes / 1000:.1f}",

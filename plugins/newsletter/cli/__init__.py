@@ -14,13 +14,13 @@ from newsletter.cli import (
     erratum,
     events,
     local,
-    people,
     post,
     publish,
     sending,
     status,
     web,
 )
+from newsletter.cli.subscribers import subscribers
 from newsletter.cli.words import Group
 
 
@@ -34,7 +34,7 @@ for command in (
     publish.build,
     publish.check,
     publish.briefing,
-    people.subscribers,
+    subscribers,
     doctor.doctor,
     status.show,
     sending.send,

@@ -21,7 +21,7 @@ from pathlib import Path
 from newsletter import issue
 from newsletter.aftermath import Aftermath
 from newsletter.delivery import Links
-from newsletter.doctor import account, content, events, identity, key, rendering, unsubscribe
+from newsletter.doctor import account, content, events, identity, key, ledger, rendering, unsubscribe
 from newsletter.errors import PackageError, SesError, SettingsError, StoreError
 from newsletter.finding import Finding, Verdict, broken_by, skipped
 from newsletter.models import Package
@@ -145,6 +145,7 @@ def _store(visit: _Visit) -> Iterator[Finding]:
             visit.store = None
         else:
             begun = bool(store.sends())
+            yield ledger.forgotten(store.lagging())
     yield key.judge(key.look(visit.settings), begun)
 
 

@@ -1,4 +1,4 @@
-"""The invariants of a sending (invariants.py), a line for each."""
+"""What the database must never break or forget: the invariants of a sending, and whoever has left."""
 
 from __future__ import annotations
 
@@ -22,6 +22,17 @@ def examine(
     for finding in findings:
         found(finding)
     return findings
+
+
+def forgotten(lagging: int) -> Finding:
+    """What the journal beside the database says of it: `lagging` left or were erased, and are back."""
+    if not lagging:
+        return sound("journal", "nobody who left is back")
+    return broken(
+        "journal",
+        f"{lagging:,} who unsubscribed or were erased are back: this database is older than its journal",
+        "Let them leave again: newsletter subscribers replay",
+    )
 
 
 def judge(breaches: Sequence[Broken], months: Sequence[str]) -> list[Finding]:

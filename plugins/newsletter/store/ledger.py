@@ -14,8 +14,9 @@ from newsletter.states import Evidence, State
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One frozen recipient in a claim. `public_id` (16 bytes) is what its tokens carry; `tries` is how often SES
-    has answered FAILED for it.
+    """One frozen recipient in a claim. `number` is its subscriber's, or, where an older version of this program began
+    the sending, one of its own, below zero; in the mail's tags it is without its sign. `public_id` (16 bytes) is what
+    its tokens carry; `tries` is how often SES has answered FAILED for it.
     """
 
     number: int

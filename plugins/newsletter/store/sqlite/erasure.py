@@ -14,7 +14,8 @@ from newsletter.store.door import Digests
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import moment
 from newsletter.store.sqlite.letters import stand_in
-from newsletter.store.sqlite.membership import MINE, SqliteMembership
+from newsletter.store.sqlite.membership import SqliteMembership
+from newsletter.store.sqlite.queries import MINE
 
 _GONE = "(erased)"
 # Every address a subscriber has had, as it stands in the ledger and in requests for a change.
@@ -23,6 +24,7 @@ SELECT address_key FROM subscriber WHERE public_id = :public_id
 UNION SELECT address_key FROM recipient WHERE {MINE} AND address != '(erased)'
 UNION SELECT address_key FROM letter WHERE public_id = :public_id AND state = 'answered'
 """  # noqa: S608 - put together from constants
+_BLANK = f"UPDATE recipient SET address = :gone, address_key = :left WHERE {MINE} AND address_key = :key"  # noqa: S608
 # What was typed into a request for a change may be anybody's: it goes, but is not noted as erased.
 _ASKED = "SELECT address_key FROM letter WHERE public_id = :public_id"
 # What SES tells of a mail quotes the address in whatever form a mail server likes, so none of it stays.
@@ -167,9 +169,7 @@ def _erase_key(db: sqlite3.Connection, key: str, number: int, digests: Sequence[
     """One address of a subscriber, or of nobody (number 0), out of every table."""
     left = stand_in(digests[0])
     mine = {"gone": _GONE, "left": left, "number": number, "key": key}
-    db.execute(
-        f"UPDATE recipient SET address = :gone, address_key = :left WHERE {MINE} AND address_key = :key", mine
-    )  # noqa: S608
+    db.execute(_BLANK, mine)
     if db.execute("SELECT 1 FROM subscriber WHERE address_key = ? AND id != ?", (key, number)).fetchone():
         return  # left behind for a newer one, and now somebody else's: what else there is of it is theirs
     db.execute(

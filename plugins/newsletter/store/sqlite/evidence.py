@@ -132,11 +132,11 @@ class SqliteEvidence(Database):
             yield Trace(address, "excluded", ((frozen, "excluded", reason),))
 
 
-def _whose(sighting: Sighting) -> tuple[str, tuple[object, ...]]:
+def _whose(sighting: Sighting) -> tuple[str, dict[str, object]]:
     """The query for the recipient a sighting is about: by our tags, or by SES's message id where it has none."""
     if sighting.briefing and sighting.number is not None:
-        return f"{queries.WHOSE} briefing = ? AND number = ?", (sighting.briefing, sighting.number)
-    return f"{queries.WHOSE} message_id = ? AND message_id != ''", (sighting.message_id,)
+        return queries.TAGGED, {"briefing": sighting.briefing, "number": sighting.number}
+    return queries.NAMED, {"message_id": sighting.message_id}
 
 
 def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
@@ -146,6 +146,6 @@ def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:
     if kind is Evidence.COMPLAINT:
         return "complaint"
     if kind is Evidence.SOFT_BOUNCE:
-        (soft,) = db.execute(queries.SOFT, (subscriber,)).fetchone()
+        (soft,) = db.execute(queries.SOFT, {"number": subscriber}).fetchone()
         return "soft_bounces" if soft >= _SOFT_BOUNCES else ""
     return ""

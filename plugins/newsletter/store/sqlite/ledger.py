@@ -115,19 +115,15 @@ class SqliteLedger(Database):
     ) -> Claim | None:
         """See Store."""
         taken: list[Recipient] = []
-        wanted = {
-            "briefing": briefing,
-            "limit": limit,
-            "at": moment(at),
-            "first": json.dumps(list(first)) if first else "",
-        }
+        wanted = {"briefing": briefing, "limit": limit, "at": moment(at), "first": json.dumps(list(first))}
+        query = queries.NEXT_OF_THESE if first else queries.NEXT
         with self.writing() as db:
             while not taken:
-                rows = db.execute(queries.NEXT, wanted).fetchall()
-                if not rows and not wanted["first"]:
+                rows = db.execute(query, wanted).fetchall()
+                if not rows and query is queries.NEXT:
                     return None
                 if not rows:
-                    wanted["first"] = ""  # those who come first are done
+                    query = queries.NEXT  # those who come first are done
                 for number, address, public_id, tries, reason in rows:
                     if reason:
                         db.execute(queries.SKIP, (reason, moment(at), briefing, number))
@@ -137,29 +133,30 @@ class SqliteLedger(Database):
                 "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)",
                 (attempt, briefing, moment(at)),
             )
-            db.executemany(
-                queries.CLAIM, [(attempt, moment(at), briefing, recipient.number) for recipient in taken]
-            )
+            numbers = json.dumps([recipient.number for recipient in taken])
+            db.execute(queries.CLAIM, (attempt, moment(at), briefing, numbers))
         return Claim(briefing, attempt, tuple(taken))
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
         """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
         when = moment(at)
         with self.writing() as db:
-            for outcome in outcomes:
-                if outcome.state not in ANSWERS:
-                    raise self._no_step(claim, outcome)
-                row = (outcome.state, outcome.message_id, outcome.evidence, when, outcome.tried)
-                if (
-                    db.execute(queries.RECORD, (*row, claim.briefing, outcome.number, claim.attempt)).rowcount
-                    == 0
-                ):
-                    # SES's events can be quicker than its answer: then the state is theirs and stays.
-                    known = db.execute(
-                        queries.PROVEN, (outcome.message_id, claim.briefing, outcome.number, claim.attempt)
+            claimed = {number for (number,) in db.execute(queries.CLAIMED, (claim.briefing, claim.attempt))}
+            rows = []
+            for one in outcomes:
+                if one.state not in ANSWERS:
+                    raise self._no_step(claim, one)
+                if one.number in claimed:
+                    claimed.remove(one.number)
+                    rows.append(
+                        (one.state, one.message_id, one.evidence, when, one.tried, claim.briefing, one.number)
                     )
-                    if known.rowcount == 0:
-                        raise self._no_step(claim, outcome)
+                # SES's events can be quicker than its answer: then the state is theirs and stays.
+                elif not db.execute(
+                    queries.PROVEN, (one.message_id, claim.briefing, one.number, claim.attempt)
+                ).rowcount:
+                    raise self._no_step(claim, one)
+            db.executemany(queries.RECORD, rows)
             if any(outcome.state is not State.IN_DOUBT for outcome in outcomes):
                 db.execute("UPDATE attempt SET answered_at = ? WHERE id = ?", (when, claim.attempt))
 

@@ -13,6 +13,7 @@ from newsletter.store.journal import Journal
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import Database, moment
 from newsletter.store.sqlite.letters import find_letter, suppressed
+from newsletter.store.sqlite.queries import MINE
 
 _JOIN = """
 INSERT INTO subscriber (public_id, address, address_key, subscription, subscribed_at, confirmed_at, source)
@@ -31,10 +32,6 @@ FROM letter WHERE id = :id
 _VOID = """
 UPDATE letter SET state = 'dropped', evidence = ?, changed_at = ?
 WHERE address_key = ? AND kind = 'confirm' AND state IN ('asked', 'claimed', 'submitted', 'in_doubt')
-"""
-# Somebody's rows in every sending. A recipient's number is its subscriber's, except below zero.
-MINE = """
-briefing IN (SELECT briefing FROM send) AND (number = :number OR (number < 0 AND subscriber = :number))
 """
 # Of a briefing that is being sent, what is still to come goes to the new address, unless that is in it already.
 _FOLLOW = f"""

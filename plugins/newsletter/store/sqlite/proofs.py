@@ -45,16 +45,16 @@ SELECT count(*), coalesce(min(id), 0) FROM subscriber
 WHERE EXISTS (SELECT 1 FROM send WHERE briefing = :briefing AND corrects = '')
   AND id <= max((SELECT coalesce(max(subscriber), 0) FROM recipient WHERE briefing = :briefing),
                 (SELECT coalesce(max(subscriber), 0) FROM exclusion WHERE briefing = :briefing))
-  AND NOT EXISTS (SELECT 1 FROM recipient WHERE briefing = :briefing AND subscriber = subscriber.id)
+  AND id NOT IN (SELECT subscriber FROM recipient WHERE briefing = :briefing)
   AND NOT EXISTS (SELECT 1 FROM exclusion WHERE briefing = :briefing AND subscriber = subscriber.id)
 """
 _UNCORRECTED = """
 SELECT count(*), coalesce(min(number), 0) FROM recipient JOIN send USING (briefing)
-WHERE briefing = :briefing AND corrects != '' AND NOT EXISTS (SELECT 1 FROM recipient AS had
-    WHERE had.briefing = send.corrects AND had.subscriber = recipient.subscriber AND had.attempt IS NOT NULL)
+WHERE briefing = :briefing AND corrects != '' AND subscriber NOT IN (SELECT subscriber FROM recipient
+    WHERE briefing = (SELECT corrects FROM send WHERE briefing = :briefing) AND attempt IS NOT NULL)
 """
 _KEPT = """
-SELECT number, address, state, coalesce(attempt, ''), message_id FROM recipient WHERE briefing = :briefing ORDER BY number
+SELECT abs(number), address, state, coalesce(attempt, ''), message_id FROM recipient WHERE briefing = :briefing ORDER BY number
 """
 
 

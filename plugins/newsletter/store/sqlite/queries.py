@@ -23,40 +23,44 @@ AUDIENCE = """
 """
 # Each subscriber with its suppression. Those are few: their numbers are found first, and looked up faster than each of
 # a million addresses.
-_EVERYBODY = """
+SUPPRESSED = """
 WITH suppressed AS MATERIALIZED
     (SELECT id AS number, suppression.* FROM suppression JOIN subscriber USING (address_key))
 """
-_WITH_SUPPRESSION = "FROM subscriber LEFT JOIN suppressed AS suppression ON suppression.number = subscriber.id"
+EVERYBODY = "subscriber LEFT JOIN suppressed AS suppression ON suppression.number = subscriber.id"
 FREEZE = f"""
-{_EVERYBODY}
+{SUPPRESSED}
 INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
 SELECT :briefing, subscriber.id, subscriber.id, public_id, address, subscriber.address_key, :at
-{_WITH_SUPPRESSION} WHERE {REASON} IS NULL AND {AUDIENCE}
-ORDER BY subscriber.id
+FROM {EVERYBODY} WHERE {REASON} IS NULL AND {AUDIENCE} ORDER BY subscriber.id
 """  # noqa: S608 - put together from constants
 EXCLUDE = f"""
-{_EVERYBODY}
+{SUPPRESSED}
 INSERT INTO exclusion (briefing, subscriber, reason)
-SELECT :briefing, subscriber.id, {REASON}
-{_WITH_SUPPRESSION} WHERE {REASON} IS NOT NULL AND {AUDIENCE}
+SELECT :briefing, subscriber.id, {REASON} FROM {EVERYBODY} WHERE {REASON} IS NOT NULL AND {AUDIENCE}
 """  # noqa: S608 - put together from constants
-NEXT = f"""
+_NEXT = f"""
 SELECT number, recipient.address, recipient.public_id, tries, {REASON}
 FROM recipient INDEXED BY recipient_open
 LEFT JOIN subscriber ON subscriber.id = recipient.subscriber AND subscriber.public_id = recipient.public_id
 LEFT JOIN suppression ON suppression.address_key = recipient.address_key
 WHERE briefing = :briefing AND state = 'pending'
-  AND (:first = '' OR recipient.address_key IN (SELECT value FROM json_each(:first)))
+"""  # noqa: S608 - put together from constants
+NEXT = f"{_NEXT} ORDER BY number LIMIT :limit"
+NEXT_OF_THESE = f"""
+{_NEXT} AND number IN (SELECT id FROM subscriber WHERE address_key IN (SELECT value FROM json_each(:first)))
 ORDER BY number LIMIT :limit
 """  # noqa: S608 - put together from constants
 CLAIM = """
 UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
-WHERE briefing = ? AND number = ? AND state = 'pending'
+WHERE briefing = ? AND number IN (SELECT value FROM json_each(?)) AND state = 'pending'
+"""
+CLAIMED = """
+SELECT number FROM recipient INDEXED BY recipient_attempt WHERE briefing = ? AND attempt = ? AND state = 'claimed'
 """
 RECORD = """
 UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?, tries = tries + ?
-WHERE briefing = ? AND number = ? AND attempt = ? AND state = 'claimed'
+WHERE briefing = ? AND number = ?
 """
 PROVEN = """
 UPDATE recipient SET message_id = iif(message_id = '', ?, message_id)
@@ -69,6 +73,9 @@ WHERE briefing = ? AND number = ?
 """
 NAME = "UPDATE recipient SET message_id = ? WHERE briefing = ? AND number = ? AND message_id = ''"
 WHOSE = "SELECT briefing, number, state, subscriber, address_key, message_id FROM recipient WHERE "
+# By our tags, where a number has no sign.
+TAGGED = f"{WHOSE} briefing = :briefing AND number IN (:number, -:number)"
+NAMED = f"{WHOSE} message_id = :message_id AND message_id != ''"
 DOUBTS = """
 SELECT recipient.attempt, attempt.made_at, count(*),
        (SELECT count(DISTINCT number) FROM evidence WHERE evidence.attempt = recipient.attempt)
@@ -82,7 +89,7 @@ WHERE recipient.briefing = ? AND attempt.made_at >= ? AND state = 'submitted'
                   AND evidence.number = recipient.number)
 """
 RELEASE = """
-UPDATE recipient SET state = ?, evidence = ?, changed_at = ?
+UPDATE recipient INDEXED BY recipient_attempt SET state = ?, evidence = ?, changed_at = ?
 WHERE briefing = ? AND attempt = ? AND state = 'in_doubt'
 """
 TRACE = """
@@ -95,21 +102,27 @@ SELECT coalesce(address, '(erased)'), reason, frozen_at
 FROM exclusion JOIN send USING (briefing) LEFT JOIN subscriber ON subscriber.id = exclusion.subscriber
 WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY subscriber
 """
+# Somebody's rows in every sending, by the primary key. A recipient's number is its subscriber's, except below zero.
+MINE = """
+briefing IN (SELECT briefing FROM send) AND subscriber = :number AND number IN (
+    SELECT :number UNION ALL SELECT old.number FROM send CROSS JOIN recipient AS old USING (briefing)
+    WHERE old.number < 0 AND old.subscriber = :number)
+"""
 # In how many of the last three briefings that were tried did this subscriber's mail come back softly, and nothing
 # better come of it? Errata do not count: a full mailbox is given three months, not one bad week.
-SOFT = """
+SOFT = f"""
 SELECT count(*) FROM (
     SELECT briefing, number, state FROM recipient JOIN send USING (briefing)
-    WHERE subscriber = ? AND attempt IS NOT NULL AND corrects = '' ORDER BY briefing DESC LIMIT 3
+    WHERE {MINE} AND attempt IS NOT NULL AND corrects = '' ORDER BY briefing DESC LIMIT 3
 ) AS tried
 WHERE tried.state = 'bounced' AND EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = tried.briefing
     AND evidence.number = tried.number AND kind = 'soft_bounce')
-"""
+"""  # noqa: S608 - put together from constants
 SKIP = """
 UPDATE recipient SET state = 'skipped', evidence = ?, changed_at = ?
 WHERE briefing = ? AND number = ? AND state = 'pending'
 """
 HOLD = """
-UPDATE recipient SET state = 'in_doubt', evidence = 'the sender ended before SES answered', changed_at = ?
+UPDATE recipient INDEXED BY recipient_attempt SET state = 'in_doubt', evidence = 'the sender ended before SES answered', changed_at = ?
 WHERE briefing = ? AND state = 'claimed'
 """

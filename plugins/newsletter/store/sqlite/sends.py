@@ -10,8 +10,7 @@ from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import Database, moment
 
 _AUDIENCE = f"""
-SELECT {queries.REASON}, count(*)
-FROM subscriber LEFT JOIN suppression USING (address_key) WHERE {queries.AUDIENCE} GROUP BY 1
+{queries.SUPPRESSED} SELECT {queries.REASON}, count(*) FROM {queries.EVERYBODY} WHERE {queries.AUDIENCE} GROUP BY 1
 """  # noqa: S608 - put together from constants
 
 
