@@ -111,11 +111,7 @@ def world(url: str, briefing: str, evening: Evening) -> None:
         if evening.events:
             queue = EventQueue(os.environ["EVENTS_QUEUE_URL"], os.environ["EVENTS_TOPIC_ARN"])
             aftermath = Aftermath(store, steps.around(queue), real.path.parent / "quarantine", clock)  # type: ignore[attr-defined]
-            vigil = Impatient(store, aftermath, clock)
-            if real.frozen(briefing):
-                store.hold_orphans(briefing, clock())
-                aftermath.read()
-                aftermath.settle(briefing, timedelta(seconds=evening.quiet))
+            vigil = Impatient(store, aftermath, clock, quiet=timedelta(seconds=evening.quiet))
         links = Links("https://briefing.example.org", (b"k" * 32,))
         delivery = Delivery(
             store, ses, links, clock, lambda seconds: None, vigil=vigil, slice_size=evening.slice_size

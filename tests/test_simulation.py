@@ -123,13 +123,9 @@ class World:
         ses: Any = self.mortal(self.ses)
         links = Links("https://briefing.example.org", (b"k" * 32,))
         with self.store.sending(briefing):
-            if store.frozen(briefing):
-                store.hold_orphans(briefing, self.time())
-                aftermath.read()
-                aftermath.settle(briefing, self.quiet)
             delivery = Delivery(
                 store, ses, links, self.time, self.time.pass_, through="model",
-                vigil=Vigil(store, aftermath, self.time, brakes=brakes), slice_size=slice_size,
+                vigil=Vigil(store, aftermath, self.time, brakes=brakes, quiet=self.quiet), slice_size=slice_size,
             )  # fmt: skip
             report = delivery.run(mailed, corrects=corrects)
             if report.counts.of(State.IN_DOUBT):

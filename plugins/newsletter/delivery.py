@@ -139,7 +139,9 @@ class Delivery:
             package = frozen
             self._store.hold_orphans(briefing, self._clock())
             counts = self._store.counts(briefing)
-            if not counts.of(State.PENDING):
+            # Events can tell of those in doubt. They are read after the turn is had: an old copy of the ledger would
+            # take them out of the queue, and the newest would wait for them in vain, and mail again.
+            if not counts.of(State.PENDING, *([State.IN_DOUBT] if self._vigil else [])):
                 return Report(counts, 0, 0)
             accepted = counts.of(*ACCEPTED)
         quota = self._mailer.quota()
@@ -153,7 +155,7 @@ class Delivery:
         patiently(lambda: self._mailer.store_template(template, package), self._pause)
         self._store.freeze(package, self._clock(), self._through, corrects)
         if self._vigil and (frozen is not None or takeover):
-            self._vigil.catch_up()
+            self._vigil.catch_up(briefing)
         calls = Calls(self._mailer, template, package, self._entry, lambda: self._stopping)
         warnings = []
         try:

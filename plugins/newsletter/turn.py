@@ -16,7 +16,8 @@ ledger share what was begun in it, and must not share a turn.
 What is left: a run that *crashed* takes no last turn. If then an older copy, made during that very run, goes on in
 place of the crashed ledger, the fence cannot tell, and those mailed between the copy and the crash are pending in
 it. So a sender that goes on reads SES's events first (vigil.py): they show those mails, and take their recipients
-out of pending. The fence also needs its templates: they must not be deleted while the briefing may still be mailed.
+out of pending. It reads them after it has its turn, and not before: what an old copy takes out of the queue, the
+newest ledger never learns. The fence also needs its templates: they must not be deleted while the briefing may still be mailed.
 
 AWS does not say that CreateEmailTemplate is atomic; that two calls with one name do not both succeed is assumed.
 Source: API reference V2, CreateEmailTemplate.

@@ -40,22 +40,24 @@ class Vigil:
         clock: Callable[[], datetime],
         tell: Callable[[str], None] = lambda words: None,
         brakes: bool = True,
+        quiet: timedelta = settle.QUIET,
     ) -> None:
         """`tell` is told, in words, what is waited for. Without `brakes`, bounces and complaints stop nothing: a
-        person has looked at them.
+        person has looked at them. `quiet` is how long without an event a call may be judged that nobody answered.
         """
         self._store, self._aftermath, self._clock = store, aftermath, clock
-        self._tell, self._brakes = tell, brakes
+        self._tell, self._brakes, self._quiet = tell, brakes, quiet
         self._looked: datetime | None = None
         self._rest = timedelta(seconds=self.every)
 
-    def catch_up(self) -> None:
-        """Before mailing on: all that SES has told meanwhile, since it can show that somebody pending was mailed.
-
-        Raises SesError, StoreError.
+    def catch_up(self, briefing: str) -> None:
+        """Before mailing on: all that SES has told meanwhile, since it can show that somebody pending was mailed, and
+        what that says of the calls that nobody answered. Raises SesError, StoreError.
         """
         self._tell("reading SES's events first")
         self._aftermath.read()
+        for held, verdict, why in self._aftermath.settle(briefing, self._quiet):
+            self._tell(f"{verdict}: {held:,} in doubt: {why}")
 
     def first_slice(self, briefing: str, wait: Callable[[float], bool]) -> str:
         """Wait until the events of what was submitted so far are sound: "", or why they are not.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -50,12 +50,3 @@ def reader(store: Store, settings: Settings) -> Aftermath | None:
         return None
     queue = EventQueue(settings.events_queue_url, settings.events_topic_arn, settings.region)
     return Aftermath(store, queue, STATE / "quarantine", lambda: datetime.now(UTC))
-
-
-def settle(store: Store, aftermath: Aftermath | None, briefing: str, quiet: float) -> None:
-    """Before mailing on: what have SES's events told of the calls that were not answered? `quiet` is in minutes."""
-    if aftermath is None or not store.doubts(briefing):
-        return
-    aftermath.read()
-    for held, verdict, why in aftermath.settle(briefing, timedelta(minutes=quiet)):
-        say(str(verdict), f"{held:,} in doubt: {why}")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import click
 from newsletter import issue, publication
 from newsletter.cli import approving, begun, waiting
 from newsletter.cli import doctor as examining
-from newsletter.cli.events import reader, settle
+from newsletter.cli.events import reader
 from newsletter.cli.words import MONTH
 from newsletter.errors import SettingsError
 from newsletter.interrupt import heeding
@@ -180,8 +180,6 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
             if begun.done(store, briefing, settings):
                 return
             ses = begun.same_ses(store, briefing, settings)
-            store.hold_orphans(briefing, datetime.now(UTC))
-            settle(store, watch, briefing, options.quiet)
         else:
             again = approving.propose(store, packages.read(folder) if due else package, command, corrects)
             approving.settle(again, package.content_hash, options.expect, can_ask=False)
@@ -262,7 +260,8 @@ def _submit(
 
     vigil = None
     if watch:
-        vigil = Vigil(store, watch, now, lambda words: say("watch", words), not options.no_brakes)
+        quiet = timedelta(minutes=options.quiet)
+        vigil = Vigil(store, watch, now, lambda words: say("watch", words), not options.no_brakes, quiet)
     start = time.monotonic()
     with Progress(lambda: _tally(store, package.month, corrects)) as progress:
         delivery = Delivery(
