@@ -181,6 +181,19 @@ def test_a_database_that_would_lose_a_commit_is_found(month: Month) -> None:
     assert "journal_mode memory, synchronous 1" in found[0].words
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE recipient SET address_key = 'reader0000@example.org' WHERE number = 17",
+        "UPDATE recipient SET number = 2, subscriber = 2 WHERE number = 17",
+        "INSERT INTO recipient SELECT * FROM recipient WHERE number = 2",
+    ],
+)
+def test_the_database_itself_refuses_anybody_twice(month: Month, change: str) -> None:
+    with pytest.raises(sqlite3.IntegrityError):
+        month.check(change)
+
+
 def test_the_numbers_of_those_concerned_are_named(month: Month) -> None:
     (found,) = month.check("UPDATE recipient SET state = 'submitted' WHERE state = 'in_doubt'")
     assert found.where == "2020-10, recipient 12 and 4 more"

@@ -33,6 +33,12 @@ def parse(text: str) -> Address:
     try:
         valid = validate_email(stripped, check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as error:
+        if foreign := [sign for sign in stripped.rpartition("@")[0] if not sign.isascii()]:
+            sign = foreign[0] if foreign[0].isprintable() else f"U+{ord(foreign[0]):04X}"
+            raise AddressError(
+                f"{sign} stands before the @-sign, and Amazon SES, which mails for us, can write only to plain letters "
+                "there (a to z)."
+            ) from None
         raise AddressError(str(error)) from None
     local, domain = valid.local_part, valid.ascii_domain
     if len(local) > _LONGEST_LOCAL:

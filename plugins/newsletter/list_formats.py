@@ -81,6 +81,11 @@ class Head:
         found = names(self.columns)
         return [(found.index(name), said) for name, said in self.form.marks.items() if name in found]
 
+    def read(self) -> list[str]:
+        """The columns that mean something to us, as they are written in the file."""
+        ours = {name for choices in self.form.columns.values() for name in choices}
+        return [name for name in self.columns if name.strip().lower() in ours]
+
     def signs(self) -> list[str]:
         """The columns by which the format is known, as they are written in the file."""
         signs = _signs(self.form, names(self.columns)) | (self.form.whole.keys() & set(names(self.columns)))
@@ -102,7 +107,7 @@ STATUSES = _words(
 
 OWN = ListFormat(
     name="our own export",
-    signs=(frozenset(Listed._fields),),
+    signs=(frozenset({"email", "paused_until", "suppressed", "form_text"}),),
     columns={name: (name,) for name in Listed._fields},
     words=STATUSES,
     exact=True,

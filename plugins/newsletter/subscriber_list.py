@@ -128,6 +128,8 @@ class SubscriberList:
             raise self._no_list(f"cannot be read: {error.strerror}.") from None
 
     def _head(self, row: Sequence[str]) -> Head:
+        if row and row[0].startswith("PK\x03\x04"):
+            raise self._no_list("is an archive or a spreadsheet. Unpack it, or save it as CSV UTF-8.")
         if any("\0" in name or not _is_text(name) for name in row):
             raise self._no_list(_NOT_UTF_8)
         names = list_formats.names(row)
@@ -266,12 +268,22 @@ def _check(cells: Mapping[str, str], longest: int) -> None:
             raise _Refusal(column, "is too long or has control characters.")
 
 
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _moment(column: str, text: str) -> str:
     """A moment as the store keeps it: ISO 8601 in UTC, which it is taken to be in where no zone is named; a day stays
     a day. Raises _Refusal.
     """
     if not text:
         return ""
+    if len(text) == 20 and text[10] == "T" and text[19] == "Z" and _is_moment(text):
+        return text  # as most are
     zone = _ZONE.search(text)
     plain = text[: zone.start()] + zone[1].replace("UTC", "Z").replace("GMT", "Z") if zone else text
     try:

@@ -120,6 +120,7 @@ class Ses:
             ) from None
         except (BotoCoreError, ValueError) as error:
             raise SettingsError(f"AWS: the settings for SES cannot be used: {error}") from error
+        _spare_the_entries(self._client)
         self._configuration_set = configuration_set
 
     @property
@@ -290,6 +291,24 @@ class Ses:
         if not isinstance(answer, dict):
             raise Ambiguous("SES answered with something that is no answer of its own.")
         return answer
+
+
+def _spare_the_entries(client: SESV2Client) -> None:
+    """Let the entries of SendBulkEmail pass botocore's model of the API by; the rest of the request goes through it.
+
+    botocore takes each entry apart, checks it and puts the same together again, and that takes twice the time of all
+    the rest of the call, its signature included. Whatever is wrong with an entry, SES says.
+    """
+
+    def put_aside(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        context["entries"], params["BulkEmailEntries"] = params["BulkEmailEntries"], []
+
+    def put_back(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
+        body = json.loads(params["body"]) | {"BulkEmailEntries": context["entries"]}
+        params["body"] = json.dumps(body, separators=(",", ":")).encode()
+
+    client.meta.events.register("before-parameter-build.sesv2.SendBulkEmail", put_aside)
+    client.meta.events.register("before-call.sesv2.SendBulkEmail", put_back)
 
 
 def _refusal(error: Any) -> SesError:

@@ -103,6 +103,12 @@ class Lists(Protocol):
         """
         ...
 
+    def letters_to(self, address_key: str) -> Sequence[tuple[str, str, str]]:
+        """The letters to this address, on the list or not: when something last became of it, its kind, its state; the
+        newest first.
+        """
+        ...
+
     def decisions(self, address_key: str, digests: Digests) -> Sequence[tuple[str, str, str]]:
         """What operators decided about this address: when, what, why."""
         ...

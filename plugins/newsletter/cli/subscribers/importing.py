@@ -95,8 +95,11 @@ def _visible(name: str) -> str:
 def _announce(head: Head, told: bool) -> None:
     """What the file is taken for, why, and what that means."""
     signs = ", ".join(head.signs())
-    why = "as you say" if told else f"by its columns {signs}" if signs else "no service's columns"
-    fact("format", f"{head.form.name}: {why}")
+    if told or not signs:
+        why = f"{'as you say' if told else 'as no service has it'}; read from it: {', '.join(head.read())}"
+    else:
+        why = f"by its columns {signs}"
+    fact("format", f"{head.form.name}, {why}")
     if whole := head.whole():
         words = f", and suppressed ({whole.suppressed})" if whole.suppressed else ""
         fact("", f"everybody in it is {whole.subscription}{words}")
@@ -112,10 +115,13 @@ def _tell(intake: Intake, refused: int, without_status: int, dry_run: bool, seco
     parts += [f"{intake.suppressed:,} suppressed"] if intake.suppressed else []
     parts += [f"{refused:,} refused"] if refused else []
     say("dry run" if dry_run else "import", ", ".join(parts), seconds)
+    if intake.added:
+        fact("", "added: " + ", ".join(f"{count:,} {kind}" for kind, count in sorted(intake.added.items())))
     if without_status:
+        are = "is" if without_status == 1 else "are"
         fact(
             "",
-            f"{without_status:,} without a status are pending and not mailed; --confirmed vouches for them",
+            f"{without_status:,} without a status {are} pending and not mailed; --confirmed vouches for such",
         )
     if dry_run:
         fact("", "nothing was changed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from newsletter.show import columns, say, table
 _KEPT = timedelta(days=30)
 _MONTHS, _BAR = 12, 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"
+_MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")  # an older list may have had other words for a moment
 
 
 @click.command()
@@ -49,21 +51,19 @@ def stats(as_json: bool) -> None:
             "Suppressed",
             [(reason.replace("_", " "), count) for reason, count in sorted(numbers.suppressed.items())],
         )
-    if growth := _growth(numbers.joined, numbers.left, now):
+    if growth := _growth(numbers.joined, numbers.left):
         columns("Growth, by month", ("", "joined", "left", ""), growth)
 
 
-def _growth(
-    joined: Mapping[str, int], left: Mapping[str, int], now: datetime
-) -> list[tuple[str, int, int, str]]:
-    """The last months, from the first in which anything happened, each with a bar of those who joined."""
-    months = [
-        f"{now.year - (back >= now.month):04}-{(now.month - back - 1) % 12 + 1:02}" for back in range(_MONTHS)
-    ]
-    months = months[::-1]
-    while months and not (joined.get(months[0]) or left.get(months[0])):
-        months.pop(0)
-    most = max((joined.get(month, 0) for month in months), default=0)
+def _growth(joined: Mapping[str, int], left: Mapping[str, int]) -> list[tuple[str, int, int, str]]:
+    """The last months up to the one in which somebody joined or left last, each with a bar of those who joined."""
+    known = sorted(month for month in {*joined, *left} if _MONTH.fullmatch(month))
+    if not known:
+        return []
+    last = int(known[-1][:4]) * 12 + int(known[-1][5:]) - 1
+    months = [f"{at // 12:04}-{at % 12 + 1:02}" for at in range(last - _MONTHS + 1, last + 1)]
+    months = [month for month in months if month >= known[0]]
+    most = max(joined.get(month, 0) for month in months)
     return [
         (month, joined.get(month, 0), left.get(month, 0), _bar(joined.get(month, 0), most))
         for month in months
@@ -92,12 +92,13 @@ def prune(dry_run: bool) -> None:
         store.prune(before)
         for file in files:
             file.unlink(missing_ok=True)
-    table(
-        f"{'Would be deleted' if dry_run else 'Deleted'}: from before {before:%Y-%m-%d %H:%M} UTC",
-        [*outdated.items(), ("reports of refused lines", len(files))],
-    )
-    if not dry_run and not any(outdated.values()) and not files:
-        say("prune", "nothing is that old")
+    rows = [*outdated.items(), ("reports of refused lines", len(files))]
+    if any(count for _, count in rows):
+        table(
+            f"{'Would be deleted' if dry_run else 'Deleted'}, from before {before:%Y-%m-%d %H:%M} UTC", rows
+        )
+    else:
+        say("prune", f"nothing is from before {before:%Y-%m-%d %H:%M} UTC")
 
 
 def _old_files(folder: Path, before: datetime) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _ENTERED = (
     "The operator of the list entered the address. Its owner agreed by the link in the confirmation letter."
 )
+_NEWEST = 12
 # How a table of the store is called when somebody is erased, and what of it is shown to be there.
 _PARTS = {
     "subscriber": "on the list",
@@ -136,8 +137,7 @@ def show(address: Address, as_json: bool) -> None:
         fact("suppressed", f"{suppression.reason}, since {when(suppression.at)}: {suppression.evidence}")
     for at, what, why in decisions:
         fact("operator", f"{when(at)}  {what}: {why}")
-    if data:
-        _tell_dealings(data)
+    _tell_dealings(data, store.letters_to(address.key))
     sys.exit(0 if data else 1)
 
 
@@ -163,27 +163,26 @@ def _tell_person(data: Mapping[str, Any], now: datetime) -> None:
             fact(label, words)
 
 
-def _tell_dealings(data: Mapping[str, Any]) -> None:
-    """What was done with them: letters, briefings, steps; the newest first, a few of each."""
-    letters = [
-        f"{when(one['changed_at'] or one['asked_at'])}  {one['kind'].replace('_', ' ')}, {one['state'].replace('_', ' ')}"
-        for one in reversed(data["letter"])
-    ]
+def _tell_dealings(data: Mapping[str, Any], letters: Sequence[tuple[str, str, str]]) -> None:
+    """What was done with them: briefings, letters, steps of the subscription; the newest of each first."""
     briefings = {
-        one["briefing"]: f"{one['briefing']}  {one['state'].replace('_', ' ')}, {when(one['changed_at'])}"
-        for one in data["recipient"]
+        one["briefing"]: f"{one['briefing']}  {one['state']}, {when(one['changed_at'])}"
+        for one in data.get("recipient", ())
     }
     briefings |= {
-        one["briefing"]: f"{one['briefing']}  left out: {one['reason']}" for one in data["exclusion"]
+        one["briefing"]: f"{one['briefing']}  left out: {one['reason']}" for one in data.get("exclusion", ())
     }
-    steps = [
-        f"{when(one['at'])}  {one['what']}" + (f" ({one['how']})" if one["how"] else "")
-        for one in reversed(data["history"])
-    ]
-    newest = [briefings[name] for name in sorted(briefings, reverse=True)]
-    for label, lines in (("briefings", newest), ("letters", letters), ("history", steps)):
-        for number, line in enumerate(lines[:12]):
-            fact("" if number else label, line)
+    parts = {
+        "briefings": [briefings[name] for name in sorted(briefings, reverse=True)],
+        "letters": [f"{when(at)}  {kind}, {state}" for at, kind, state in letters],
+        "history": [
+            f"{when(one['at'])}  {one['what']}" + (f" ({one['how']})" if one["how"] else "")
+            for one in reversed(data.get("history", ()))
+        ],
+    }
+    for label, lines in parts.items():
+        for number, line in enumerate(lines[:_NEWEST]):
+            fact("" if number else label, line.replace("_", " "))
 
 
 def _when_and_where(moment: str, ip: str) -> str:

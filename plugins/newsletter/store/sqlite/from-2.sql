@@ -1,8 +1,18 @@
 -- From the schema's version 2 to 3: turns, errata, the first slice; a subscriber's number is never used again, and is
 -- its number as a recipient too.
 
-ALTER TABLE send ADD COLUMN corrects TEXT NOT NULL DEFAULT '';
-ALTER TABLE send ADD COLUMN sound_at TEXT NOT NULL DEFAULT '';
+CREATE TABLE send_3 (
+    briefing     TEXT NOT NULL PRIMARY KEY,
+    content_hash TEXT NOT NULL,
+    package      TEXT NOT NULL,
+    frozen_at    TEXT NOT NULL,
+    through      TEXT NOT NULL DEFAULT '',
+    corrects     TEXT NOT NULL DEFAULT '',
+    sound_at     TEXT NOT NULL DEFAULT ''
+) STRICT;
+INSERT INTO send_3 SELECT briefing, content_hash, package, frozen_at, through, '', '' FROM send;
+DROP TABLE send;
+ALTER TABLE send_3 RENAME TO send;
 CREATE TABLE turn (
     briefing TEXT NOT NULL,
     number   INTEGER NOT NULL,
@@ -29,6 +39,7 @@ CREATE TABLE subscriber (
 INSERT INTO subscriber (id, public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source)
 SELECT id, public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source FROM subscriber_2;
 DROP TABLE subscriber_2;
+CREATE INDEX subscriber_apart ON subscriber (id) WHERE subscription != 'confirmed' OR paused_until != '';
 
 -- Version 2 counted the recipients of each sending anew. Such a number goes below zero where it is not its subscriber's;
 -- in the tags of mails that are out it stays above.

@@ -31,7 +31,7 @@ class SqliteLedger(Database):
                 (package.month, package.content_hash, document, moment(at), through, corrects),
             )
             to = {"briefing": package.month, "at": moment(at), "corrects": corrects}
-            db.execute(queries.FREEZE, to)
+            db.execute(queries.FREEZE_ERRATUM if corrects else queries.FREEZE, to)
             db.execute(queries.EXCLUDE, to)
         return True
 

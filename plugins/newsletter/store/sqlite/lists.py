@@ -151,6 +151,14 @@ class SqliteLists(SqliteMembership):
                 self.journal.append(b"", at, "unsuppressed", why, digests(address_key))
         return bool(ended)
 
+    def letters_to(self, address_key: str) -> Sequence[tuple[str, str, str]]:
+        """See Lists."""
+        return self.db.execute(
+            "SELECT iif(changed_at = '', asked_at, changed_at), kind, state FROM letter "
+            "WHERE address_key = ? AND kind != 'contact' ORDER BY number DESC",
+            (address_key,),
+        ).fetchall()
+
     def decisions(self, address_key: str, digests: Digests) -> Sequence[tuple[str, str, str]]:
         """See Lists."""
         wanted = set(digests(address_key))

@@ -97,7 +97,7 @@ class SqliteProofs(Database):
         )
         found = []
         looking = journal == "memory" and not self.path.exists()  # an empty store, opened to look
-        if not looking and (journal, synchronous) not in {("delete", 3), ("wal", 2)}:
+        if not looking and (journal, synchronous) not in {("truncate", 3), ("wal", 2)}:
             found.append(
                 f"a commit may not outlive a power cut: journal_mode {journal}, synchronous {synchronous}"
             )

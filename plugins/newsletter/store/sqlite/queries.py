@@ -32,12 +32,16 @@ FREEZE = f"""
 {SUPPRESSED}
 INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
 SELECT :briefing, subscriber.id, subscriber.id, public_id, address, subscriber.address_key, :at
-FROM {EVERYBODY} WHERE {REASON} IS NULL AND {AUDIENCE} ORDER BY subscriber.id
+FROM {EVERYBODY} WHERE {REASON} IS NULL
 """  # noqa: S608 - put together from constants
+# One that reads the table it writes keeps all of it twice for a while, so only an erratum does.
+FREEZE_ERRATUM = f"{FREEZE} AND {AUDIENCE}"
 EXCLUDE = f"""
 {SUPPRESSED}
 INSERT INTO exclusion (briefing, subscriber, reason)
 SELECT :briefing, subscriber.id, {REASON} FROM {EVERYBODY} WHERE {REASON} IS NOT NULL AND {AUDIENCE}
+  AND subscriber.id IN (SELECT number FROM suppressed UNION ALL
+      SELECT id FROM subscriber WHERE subscription != 'confirmed' OR paused_until != '')
 """  # noqa: S608 - put together from constants
 _NEXT = f"""
 SELECT number, recipient.address, recipient.public_id, tries, {REASON}

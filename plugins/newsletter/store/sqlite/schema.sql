@@ -16,6 +16,8 @@ CREATE TABLE subscriber (
     source        TEXT NOT NULL DEFAULT '',
     paused_until  TEXT NOT NULL DEFAULT ''  -- no briefing before that moment
 ) STRICT;
+-- Those whom a freeze may have to leave out, the suppressed apart: it need not look through everybody for them.
+CREATE INDEX subscriber_apart ON subscriber (id) WHERE subscription != 'confirmed' OR paused_until != '';
 
 -- Addresses never to be mailed again: kept even when the subscriber is erased, so by key alone.
 CREATE TABLE suppression (
@@ -25,16 +27,17 @@ CREATE TABLE suppression (
     evidence    TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- One row a briefing that has been frozen: exactly what is mailed, whatever happens to the files.
+-- One row a briefing that has been frozen: exactly what is mailed, whatever happens to the files. With its rows so long
+-- it must not be WITHOUT ROWID: whoever looks a briefing up would read all of its package to compare the key.
 CREATE TABLE send (
-    briefing     TEXT PRIMARY KEY,
+    briefing     TEXT NOT NULL PRIMARY KEY,
     content_hash TEXT NOT NULL,
     package      TEXT NOT NULL, -- JSON
     frozen_at    TEXT NOT NULL,
     through      TEXT NOT NULL DEFAULT '', -- which SES: a practice run on this machine is not the real one
     corrects     TEXT NOT NULL DEFAULT '', -- the briefing whose recipients this erratum goes to
     sound_at     TEXT NOT NULL DEFAULT ''  -- when the events of the first slice were found sound
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 -- To whom. Neither a subscriber nor an address stands twice in one briefing: a recipient's number is its subscriber's
 -- (below zero in a sending begun by the schema's version 2, which counted anew), a freeze takes all of them by one
