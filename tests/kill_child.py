@@ -35,11 +35,13 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Evening:
-    """How the sender is run: killed at which step (0: at none), how long it waits for an answer, with SES's events or
-    without, how many come first, and how far ahead its clock is; seconds.
+    """How the sender is run: killed at which step (0: at none), of all steps or only as calls of `kill_after` end; how
+    long it waits for an answer, with SES's events or without, how many come first, and how far ahead its clock is;
+    seconds.
     """
 
     kill_at: int = 0
+    kill_after: str = ""
     read_seconds: float = 20.0
     events: bool = False
     slice_size: int = 0
@@ -50,12 +52,12 @@ class Evening:
 class Steps:
     """Counts the steps of a run, and ends the process, without any last words, at one of them."""
 
-    def __init__(self, kill_at: int) -> None:
-        self.taken, self.kill_at = 0, kill_at
+    def __init__(self, kill_at: int, only: str = "") -> None:
+        self.taken, self.kill_at, self.only = 0, kill_at, only
 
-    def step(self) -> None:
-        self.taken += 1
-        if self.taken == self.kill_at:
+    def step(self, name: str) -> None:
+        self.taken += not self.only or self.only == name
+        if self.taken == self.kill_at > 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, thing: Any) -> Any:
@@ -67,9 +69,9 @@ class Steps:
                 method = getattr(thing, name)
 
                 def call(*words: Any, **more: Any) -> Any:
-                    steps.step()
+                    steps.step(f"before {name}")
                     answer = method(*words, **more)
-                    steps.step()
+                    steps.step(name)
                     return answer
 
                 return call
@@ -99,7 +101,7 @@ def mailed(briefing: str) -> Package:
 def world(url: str, briefing: str, evening: Evening) -> None:
     """Mail `briefing` from the ledger at `url`, as `newsletter send` does."""
     FiveAtATime.read_seconds = evening.read_seconds
-    steps = Steps(evening.kill_at)
+    steps = Steps(evening.kill_at, evening.kill_after)
 
     def clock() -> datetime:
         return datetime.now(UTC) + timedelta(seconds=evening.ahead)

@@ -139,7 +139,14 @@ def sender(post: Post) -> Iterator[Sender]:
 
 
 def one_world(
-    post: Post, first: Sender, sender: Sender, name: str, briefing: str, kill_at: int, tally: Tally
+    post: Post,
+    first: Sender,
+    sender: Sender,
+    name: str,
+    briefing: str,
+    kill_at: int,
+    tally: Tally,
+    kill_after: str = "",
 ) -> int:
     """Kill the `first` sender, and run `sender` until there is nothing left to do; how the first one ended."""
     plan = PLANS[name]
@@ -154,7 +161,9 @@ def one_world(
         post.ahead += HOUR
         calls = post.calls()
         (ended,) = by.run(
-            [f"sqlite:///{path}"], briefing, replace(plan.evening, kill_at=kill_at, ahead=post.ahead)
+            [f"sqlite:///{path}"],
+            briefing,
+            replace(plan.evening, kill_at=kill_at, kill_after=kill_after, ahead=post.ahead),
         )
         if post.calls() > calls:
             time.sleep(plan.wait)
@@ -218,12 +227,12 @@ def check(post: Post, database: Path, plan: Plan, where: str, briefing: str, tal
     tally.bad += [f"{where}: {what}" for what in bad]
 
 
-def worlds(post: Post, sender: Sender, name: str, every: int, start: int) -> Tally:
+def worlds(post: Post, sender: Sender, name: str, every: int, start: int, kill_after: str = "") -> Tally:
     tally = Tally()
     kill_at = start
     while True:
-        briefing = f"{name.replace(' ', '-').replace(',', '')}-{every}-{kill_at}"
-        ended = one_world(post, sender, sender, name, briefing, kill_at, tally)
+        briefing = f"{name.replace(' ', '-').replace(',', '')}-{kill_after}-{every}-{kill_at}"
+        ended = one_world(post, sender, sender, name, briefing, kill_at, tally, kill_after)
         if ended != -9:
             assert ended == 0, f"the sender itself failed under {name}"
             return tally
@@ -235,6 +244,26 @@ def test_killed_at_a_sample_of_its_steps(post: Post, sender: Sender, name: str) 
     offset = 1 + list(PLANS).index(name) * 7 % SAMPLE  # so that the plans together touch every step
     tally = worlds(post, sender, name, SAMPLE, offset)
     _tell(name, tally)
+    assert tally.bad == []
+    assert tally.killed > 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kill_after"),
+    [
+        ("no fault", "submit"),
+        ("partial", "submit"),
+        ("first slice", "submit"),
+        ("settled from events", "receive"),
+        ("settled from events", "delete"),
+        ("no fault", "create_turn"),
+        ("no fault", "claim"),
+    ],
+)
+def test_killed_where_it_would_do_most_harm(post: Post, sender: Sender, name: str, kill_after: str) -> None:
+    """Between SES's answer and the record of it, between a turn and the record of it, between an event and its deletion."""
+    tally = worlds(post, sender, name, ALL, 1, kill_after)
+    _tell(f"{name}, after each {kill_after}", tally)
     assert tally.bad == []
     assert tally.killed > 1
 

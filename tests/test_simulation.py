@@ -61,7 +61,7 @@ class World:
         self.left: set[str] = set()
         self.backups: list[Backup] = []
         self.refused = self.deaths = 0
-        self.steps_to_live = 0
+        self.steps_to_live, self.only = 0, ""
         self.dead = False
         self.begun: list[str] = []
         self.rows: list[tuple[Any, ...]] = []
@@ -96,7 +96,9 @@ class World:
     def evening(self, briefing: str, corrects: str = "", calm: bool = False) -> None:
         """Somebody types `newsletter send`, and it may be killed at any step; nobody kills it when all is `calm`."""
         if not calm and self.random.random() < 0.5:
-            self.steps_to_live = self.random.randrange(1, 250)
+            # Anywhere, or where it does most harm: when SES has answered, and nobody has written it down.
+            self.only = self.random.choice(["", "submit"])
+            self.steps_to_live = self.random.randrange(1, 4 if self.only else 250)
         try:
             self.send(
                 self.mortal(self.store),
@@ -111,7 +113,7 @@ class World:
             self.store = open_store(f"sqlite:///{self.path}")
         except NewsletterError as error:
             assert "another ledger" not in str(error), "the newest ledger was refused its turn"
-        self.dead, self.steps_to_live = False, 0
+        self.dead, self.steps_to_live, self.only = False, 0, ""
 
     def send(
         self, store: Store, briefing: str, corrects: str = "", brakes: bool = False, slice_size: int = 0
@@ -184,17 +186,17 @@ class World:
                 method = getattr(thing, name)
 
                 def use(*words: Any, **more: Any) -> Any:
-                    world.step()
+                    world.step(f"before {name}")
                     answer = method(*words, **more)
-                    world.step()
+                    world.step(name)
                     return answer
 
                 return use
 
         return Mortal()
 
-    def step(self) -> None:
-        self.steps_to_live -= 1
+    def step(self, name: str) -> None:
+        self.steps_to_live -= not self.only or self.only == name
         self.dead = self.dead or self.steps_to_live == 0
         if self.dead:
             raise Died

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-import resource
 import shutil
 import subprocess
 import sys
@@ -298,7 +297,10 @@ befores = st.lists(
 
 @given(before=befores, lines=files, vouched=st.booleans())
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 def test_no_file_raises_a_status_and_a_dry_run_tells_just_what_would_happen(
     tmp_path: Path, fresh: Any, before: list[Any], lines: list[tuple[str, str]], vouched: bool
@@ -386,6 +388,16 @@ def test_an_import_that_is_cut_off_goes_on_and_adds_nobody_twice(tmp_path: Path,
     assert exported(store, tmp_path / "a.csv") == exported(whole, tmp_path / "b.csv")
 
 
+def test_a_step_that_fails_leaves_nobody_half_taken_in(fresh: Any) -> None:
+    """Whoever bounced elsewhere must not be on the list without the suppression."""
+    store = fresh()
+    people = [Subscriber(address.parse(f"{name}@example.org"), CONFIRMED) for name in "ab"]
+    broken = Listed("b@example.org", "unsubscribed", suppressed="complaint", suppressed_at="no moment")
+    with pytest.raises(ValueError, match="no moment"):
+        list(intake(store).take([Line(2, people[0]), Line(3, people[1], "complaint", kept=broken)]))
+    assert list(store.listed()) == []
+
+
 def test_who_left_by_a_file_stays_gone_when_an_older_database_is_put_back(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'newsletter.db'}"
     store = open_store(url)
@@ -470,7 +482,10 @@ def live(store: Store, one: dict[str, Any]) -> None:
 
 @given(people)
 @settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], database=None
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    database=None,
 )
 def test_an_export_comes_back_exactly_and_is_safe_in_a_spreadsheet(
     tmp_path: Path, fresh: Any, everybody: list[dict[str, Any]]
@@ -513,6 +528,22 @@ def test_the_proof_of_consent_goes_with_the_list(tmp_path: Path, fresh: Any) -> 
     assert data["subscriber"][0]["paused_until"] == "2021-01-01T12:00:00.000Z"
 
 
+def test_the_links_of_mails_that_are_out_work_after_the_list_has_moved(tmp_path: Path, fresh: Any) -> None:
+    """An unsubscribe link never expires, and it carries the public id."""
+    store, other = fresh(), fresh()
+    take(store, written(tmp_path, "email,status\na@example.org,confirmed\nb@example.org,confirmed\n"))
+    linked = store.known(["a@example.org"])["a@example.org"].public_id
+    exported(store, tmp_path / "export.csv")
+    take(other, written(tmp_path, "email,status\nb@example.org,confirmed\n"))
+    before = other.known(["b@example.org"])["b@example.org"].public_id
+    take(other, tmp_path / "export.csv")
+    assert (
+        other.known(["b@example.org"])["b@example.org"].public_id == before
+    )  # whoever was here stays who they are
+    assert other.unsubscribe(linked, NOON)
+    assert (standing(other, "a@example.org"), standing(other, "b@example.org")) == (LEFT, CONFIRMED)
+
+
 def test_the_proof_of_a_subscription_that_ended_is_not_given_to_the_next(fresh: Any) -> None:
     store = fresh()
     for at, page in ((NOON, "/first/"), (NOON + timedelta(days=40), "/second/")):
@@ -530,7 +561,7 @@ def test_the_proof_of_a_subscription_that_ended_is_not_given_to_the_next(fresh: 
     ("column", "value"),
     [
         ("suppressed", "whim"), ("suppressed_at", "soon"), ("paused_until", "2020"), ("asked_at", "x"),
-        ("form_text", "Other words"), ("name", "a\x1bb"), ("status", "maybe"), ("asked_ip", "1\n2"),
+        ("form_text", "Other words"), ("name", "a\x1bb"), ("status", "maybe"), ("id", "12"), ("asked_ip", "1\n2"),
     ],
 )  # fmt: skip
 def test_a_line_of_our_own_export_that_was_spoilt_is_refused(
@@ -599,4 +630,3 @@ def test_a_million_lines_come_in_and_go_out_in_little_memory(tmp_path: Path) -> 
     told = json.loads(done.stdout)
     assert (told["fates"], told["lines"]) == ({"added": 1_000_000}, 1_000_000)
     assert told["kilobytes"] < 120_000
-    assert resource.getpagesize()

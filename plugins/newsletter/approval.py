@@ -137,8 +137,8 @@ def _beside(proposal: Proposal) -> str:
 def _surprise(proposal: Proposal) -> str:
     if proposal.audience == 0:
         return (
-            f"Nobody would be mailed{_beside(proposal)}. Import subscribers first: newsletter subscribers import "
-            "FILE.csv. If that is meant: "
+            f"Nobody would be mailed{_beside(proposal)}. Subscribers come from newsletter subscribers import FILE.csv; an "
+            "erratum goes to those who had its briefing and are subscribed still. If that is meant: "
         )
     return (
         f"The audience is {proposal.audience:,}{_beside(proposal)}: off by more than half. Nobody was mailed. If it "

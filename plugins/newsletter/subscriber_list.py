@@ -26,6 +26,7 @@ _UNCLOSED = "is a quotation mark never closed?"
 # What a line of any list may say.
 _FIELDS = ("email", "status", "name", "first", "last", "subscribed_at", "confirmed_at", "source")
 _REASONS = ("hard_bounce", "soft_bounces", "complaint", "operator")
+_PUBLIC_ID = re.compile("([0-9a-f]{32})?")
 # What services write behind a moment, and Python does not read: "UTC", or as Go does "+0200 CEST".
 _ZONE = re.compile(r" ?(UTC|GMT|[+-]\d\d:?\d\d)(?: [A-Za-z]{1,5}| [+-]\d{2,4})?$")
 
@@ -235,6 +236,8 @@ class _Columns:
             _moment(name, getattr(kept, name))
         if kept.suppressed and kept.suppressed not in _REASONS:
             raise _Refusal("suppressed", f'"{kept.suppressed}" is no reason. Write {", ".join(_REASONS)}.')
+        if not _PUBLIC_ID.fullmatch(kept.id):
+            raise _Refusal("id", "is none of ours: 32 hex digits.")
         if kept.form_text and form_version(kept.form_text) != kept.form:
             raise _Refusal("form_text", "is not what this version of the form said.")
         subscription = said.subscription or Subscription.PENDING

@@ -77,7 +77,13 @@ def done(store: Store, briefing: str, settings: Settings) -> bool:
             f"{briefing} is done: submitted for {accepted:,} of {counts.recipients:,}, refused for {failed:,}",
         )
         sys.exit(1)
-    say("mail", f"everybody has {briefing} already: submitted for {accepted:,}; nothing was posted")
+    skipped = counts.of(State.SKIPPED)
+    words = (
+        f"{briefing} is done: submitted for {accepted:,}, skipped {skipped:,}"
+        if skipped
+        else (f"everybody has {briefing} already: submitted for {accepted:,}")
+    )
+    say("mail", f"{words}; nothing was posted")
     if before == PRACTICE:
         say(
             "",

@@ -22,7 +22,8 @@ class Listed(NamedTuple):
     """All that is kept of one on the list, in the order of an export's columns; texts, "" where there is nothing.
 
     `suppressed` is the reason, `suppressed_at` and `evidence` go with it; the rest is how the subscriber agreed.
-    `form_text` stands beside the first who agreed to that `form`, and not again. Of an address that is suppressed and
+    `form_text` stands beside the first who agreed to that `form`, and not again; `id` is the public id in hex, which the
+    links in mails that are out carry. Of an address that is suppressed and
     nobody's, `status` is "unsubscribed" and `source` says so.
     """
 
@@ -43,6 +44,7 @@ class Listed(NamedTuple):
     form_text: str = ""
     message_id: str = ""
     confirmed_ip: str = ""
+    id: str = ""
 
 
 class Suppression(NamedTuple):
@@ -80,7 +82,9 @@ class Lists(Protocol):
         ...
 
     def restore(self, address_key: str, kept: Listed) -> None:
-        """Give somebody who was just imported the pause and the proof of consent that an export of ours had."""
+        """Give somebody who was just imported the public id, the pause and the proof of consent that an export of ours
+        had. A public id that somebody else has by now stays theirs.
+        """
         ...
 
     def vouch(self, address_key: str, source: str, at: datetime) -> bool:

@@ -126,10 +126,16 @@ class SqliteEvidence(Database):
                 if state == State.PENDING and not words
                 else [(changed, str(state), f"{message_id} {words}".strip())]
             )
-            history = [(frozen, "frozen", ""), *sorted([*own, *seen])]
+            history = [(frozen, "frozen", ""), *sorted([*own, *seen], key=_when)]
             yield Trace(address, str(state), tuple(history))
         for address, reason, frozen in self.db.execute(queries.TRACE_EXCLUDED, one).fetchall():
             yield Trace(address, "excluded", ((frozen, "excluded", reason),))
+
+
+def _when(entry: tuple[str, str, str]) -> tuple[str, int]:
+    """In the order of time; of what is told of one moment, the weaker first: a mail is taken before it bounces."""
+    kinds = [str(kind) for kind in Evidence]
+    return entry[0], kinds.index(entry[1]) if entry[1] in kinds else len(kinds)
 
 
 def _whose(sighting: Sighting) -> tuple[str, dict[str, object]]:

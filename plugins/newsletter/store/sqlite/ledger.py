@@ -22,15 +22,23 @@ class SqliteLedger(Database):
 
     def freeze(self, package: Package, at: datetime, through: str = "", corrects: str = "") -> bool:
         """See Store."""
+        # The briefing is written first; a million recipients need not look it up.
+        self.db.execute("PRAGMA foreign_keys = OFF")
+        try:
+            return self._freeze(package, moment(at), through, corrects)
+        finally:
+            self.db.execute("PRAGMA foreign_keys = ON")
+
+    def _freeze(self, package: Package, at: str, through: str, corrects: str) -> bool:
         with self.writing() as db:
             if self.frozen(package.month):
                 return False
             document = json.dumps(asdict(package), ensure_ascii=False, sort_keys=True)
             db.execute(
                 "INSERT INTO send (briefing, content_hash, package, frozen_at, through, corrects) VALUES (?, ?, ?, ?, ?, ?)",
-                (package.month, package.content_hash, document, moment(at), through, corrects),
+                (package.month, package.content_hash, document, at, through, corrects),
             )
-            to = {"briefing": package.month, "at": moment(at), "corrects": corrects}
+            to = {"briefing": package.month, "at": at, "corrects": corrects}
             db.execute(queries.FREEZE_ERRATUM if corrects else queries.FREEZE, to)
             db.execute(queries.EXCLUDE, to)
         return True

@@ -24,7 +24,8 @@ WHERE address_key IN (SELECT value FROM json_each(?))
 _LISTED = """
 SELECT id, address, subscription, name, subscribed_at, subscriber.confirmed_at, source, paused_until,
     coalesce(reason, ''), coalesce(at, ''), coalesce(evidence, ''), coalesce(asked_at, ''), coalesce(asked_ip, ''),
-    coalesce(page, ''), coalesce(form, ''), coalesce(text, ''), coalesce(message_id, ''), coalesce(confirmed_ip, '')
+    coalesce(page, ''), coalesce(form, ''), coalesce(text, ''), coalesce(message_id, ''), coalesce(confirmed_ip, ''),
+    lower(hex(subscriber.public_id))
 FROM subscriber LEFT JOIN suppression USING (address_key)
 LEFT JOIN consent ON consent.public_id = subscriber.public_id AND consent.confirmed_at = subscriber.confirmed_at
 LEFT JOIN form ON version = form
@@ -84,6 +85,11 @@ class SqliteLists(SqliteMembership):
     def restore(self, address_key: str, kept: Listed) -> None:
         """See Lists."""
         with self.writing() as db:
+            if kept.id:
+                db.execute(
+                    "UPDATE OR IGNORE subscriber SET public_id = ? WHERE address_key = ?",
+                    (bytes.fromhex(kept.id), address_key),
+                )
             if kept.paused_until:
                 db.execute(
                     "UPDATE subscriber SET paused_until = ? WHERE address_key = ? AND subscription = 'confirmed'",
