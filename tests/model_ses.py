@@ -105,7 +105,7 @@ class ModelSes:
     templates: dict[str, str] = field(default_factory=dict)
     told: list[Told] = field(default_factory=list)
     late: list[tuple[datetime, Sequence[Entry], dict[str, str], str]] = field(default_factory=list)
-    heard: set[str] = field(default_factory=set)  # the calls of which it has said anything at all
+    heard: set[str] = field(default_factory=set)  # the calls of which it has told anything
 
     # -- what the sender asks of it
 
@@ -154,7 +154,6 @@ class ModelSes:
             raise Ambiguous("HTTP 500")
         if fault == "few results":
             raise Ambiguous(f"SES answered with {len(results) - 1} results for {len(results)} mails.")
-        self.heard.add(tags["attempt"])
         return results
 
     # -- its queue, as newsletter.ses.queue.EventQueue
@@ -191,9 +190,9 @@ class ModelSes:
             for entry in entries:
                 self._entry(entry, tags, template, partial=False, at=at)
 
-    def known(self) -> list[Accept]:
-        """What it has accepted, but for calls of which nobody has heard: neither an answer nor one event."""
-        return [accept for accept in self.accepts if accept.tags["attempt"] in self.heard]
+    def known(self, answered: set[str]) -> list[Accept]:
+        """What it has accepted, but for calls of which nobody has heard: no answer that was kept, and not one event."""
+        return [each for each in self.accepts if each.tags["attempt"] in self.heard | answered]
 
     def turns(self, briefing: str) -> int:
         return sum(name.startswith(f"briefing-{briefing}-turn-") for name in self.templates)

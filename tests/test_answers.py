@@ -23,7 +23,7 @@ def doubtful(project: Project) -> Project:
     project.write(
         "plan.json",
         '{"calls": [{"operation": "SendBulkEmail", "call": 2, "action": "reset", "when": "after"}], '
-        '"events": [{"action": "lose"}]}',
+        '"events": [{"to": "*@example.org", "action": "lose"}]}',
     )
     done = project.mail(faults="plan.json")
     assert done.returncode == 1

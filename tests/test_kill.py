@@ -80,7 +80,7 @@ PLANS = {
     ),
 }  # fmt: skip
 # Every how many steps a world is made: `make test` takes a sample, `make test-long` all of them.
-SAMPLE, ALL = 12, 1
+SAMPLE, ALL = 24, 1
 
 
 @dataclass
@@ -243,9 +243,8 @@ def worlds(post: Post, sender: Sender, name: str, every: int, start: int, kill_a
 def test_killed_at_a_sample_of_its_steps(post: Post, sender: Sender, name: str) -> None:
     offset = 1 + list(PLANS).index(name) * 7 % SAMPLE  # so that the plans together touch every step
     tally = worlds(post, sender, name, SAMPLE, offset)
-    _tell(name, tally)
     assert tally.bad == []
-    assert tally.killed > 1
+    assert tally.killed
 
 
 @pytest.mark.parametrize(

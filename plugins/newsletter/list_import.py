@@ -9,7 +9,7 @@ word (`Line.vouched`) confirms somebody whom an earlier list had left pending.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -64,15 +64,16 @@ class Intake:
         """Take them in. After each step: the number of the last line. Raises StoreError, and what `lines` raises."""
         # A step is read before its transaction begins, so that slow input holds nobody up.
         for step in _steps(lines):
+            digests = self._digests_of(step)
             with self._store.together():
-                self._take(self._unerased(step))
+                self._take(self._unerased(step, digests))
             yield step[-1].number
 
     def weigh(self, lines: Iterable[Line]) -> Iterator[int]:
         """The same, but only count what `take` would do."""
         standings: dict[str, Subscription] = {}
         for step in _steps(lines):
-            unerased = self._unerased(step)
+            unerased = self._unerased(step, self._digests_of(step))
             for key, found in self._known(unerased).items():
                 standings.setdefault(key, found.subscription)
             self._judged(unerased, standings)
@@ -115,9 +116,11 @@ class Intake:
             self.suppressed += bool(line.suppressed)
         return judged
 
-    def _unerased(self, step: list[Line]) -> list[Line]:
+    def _digests_of(self, step: list[Line]) -> list[Sequence[bytes]]:
+        return [self._digests(line.subscriber.address.key) for line in step]
+
+    def _unerased(self, step: list[Line], digests: list[Sequence[bytes]]) -> list[Line]:
         """Without those whose addresses were erased: they wanted to be forgotten, and not to come back by a list."""
-        digests = [self._digests(line.subscriber.address.key) for line in step]
         erased = self._store.erased([digest for each in digests for digest in each])
         if not erased:
             return step

@@ -9,7 +9,6 @@ from typing import Protocol
 
 from newsletter.states import Evidence, State
 
-
 # How the words begin on which a state rests that a person has decided.
 DECIDED = "the operator decided"
 

@@ -17,7 +17,8 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 
-from newsletter.errors import StoreBusy, StoreError
+from newsletter.errors import StoreError
+from newsletter.store.sqlite.connection import Connection
 
 _VERSION = 4
 _WAL_IS_SOUND = (3, 51, 3)
@@ -35,20 +36,25 @@ class Database:
         opened as an empty one in memory. Raises StoreError.
         """
         self.path = Path(path)
+        self._joined = False
         try:
             if not make and not self.path.exists():
                 path = ":memory:"
             else:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
-            self.db.execute("PRAGMA secure_delete = ON")
+            self.db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, factory=Connection)
+            self.db.path = path
             wal = sqlite3.sqlite_version_info >= _WAL_IS_SOUND
-            self.db.execute(f"PRAGMA journal_mode = {'WAL' if wal else 'TRUNCATE'}")
-            self.db.execute(f"PRAGMA synchronous = {'FULL' if wal else 'EXTRA'}")
-            self._prepare()
-            self.db.execute("PRAGMA foreign_keys = ON")  # not before: a migration makes tables anew
+            for pragma in (
+                "secure_delete = ON",
+                f"journal_mode = {'WAL' if wal else 'TRUNCATE'}",
+                f"synchronous = {'FULL' if wal else 'EXTRA'}",
+            ):
+                self.db.cursor().execute(f"PRAGMA {pragma}")
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"{path}: cannot be opened as the database: {error}.") from error
+        self._prepare()
+        self.db.execute("PRAGMA foreign_keys = ON")  # not before: a migration makes tables anew
 
     def _prepare(self) -> None:
         if self.db.execute("PRAGMA user_version").fetchone() == (_VERSION,):
@@ -67,25 +73,23 @@ class Database:
             self.db.execute(f"PRAGMA user_version = {_VERSION}")
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that writes: kept whole when the block ends, or not at all. Raises StoreError (StoreBusy).
 
         Within `together` it is a step of that one, undone by itself if it fails.
         """
+        if self._joined and not self.db.in_transaction:
+            raise StoreError(f"{self.path}: an error has undone what was written together.")
         begin, keep, undo = _STEP if self.db.in_transaction else _WHOLE
+        self.db.execute(begin)
         try:
-            self.db.execute(begin)
-            try:
-                yield self.db
-                self.db.execute(keep)
-            except BaseException:
-                if self.db.in_transaction:  # a full disk may have ended it already
-                    for statement in undo:
-                        self.db.execute(statement)
-                raise
-        except sqlite3.Error as error:
-            kind = StoreBusy if "locked" in str(error) else StoreError
-            raise kind(f"{self.path}: {error}. Nothing of this step was kept.") from error
+            yield self.db
+            self.db.execute(keep)
+        except BaseException:
+            if self.db.in_transaction:  # a full disk may have ended it already
+                for statement in undo:
+                    self.db.execute(statement)
+            raise
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -93,7 +97,11 @@ class Database:
         several to answer at once. Raises StoreError: then nothing of it was kept.
         """
         with self.writing() as db:
-            yield
+            self._joined = True
+            try:
+                yield
+            finally:
+                self._joined = False
             if not db.in_transaction:
                 raise StoreError(f"{self.path}: an error has undone what was written together.")
 

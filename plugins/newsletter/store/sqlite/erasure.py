@@ -134,7 +134,7 @@ class SqliteErasure(SqliteMembership):
         try:
             self.db.execute("VACUUM")
             self.db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        except sqlite3.Error as error:
+        except StoreError as error:
             raise StoreBusy(
                 f"{self.path}: the subscriber is erased, but free space in the file still has the address: {error}. "
                 f"When nothing else is running: sqlite3 {self.path} VACUUM"

@@ -9,6 +9,7 @@ import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from newsletter.errors import StoreBusy, StoreError
 from newsletter.finding import Finding, broken, sound, warning
 from newsletter.store.sqlite.database import _PATIENCE, _VERSION, _WAL_IS_SOUND, Database
 
@@ -45,7 +46,7 @@ class SqliteHealth(Database):
     def _looked(self, name: str, look: Callable[[], Finding]) -> Finding:
         try:
             return look()
-        except (sqlite3.Error, OSError) as error:
+        except (StoreError, OSError) as error:
             mend = f"See who may read and write {self.path} and its folder, and whether the disk is sound."
             return broken(name, f"cannot be looked at: {error}", mend)
 
@@ -60,8 +61,8 @@ class SqliteHealth(Database):
     def _integrity(self) -> Finding:
         try:
             said = [str(line) for (line,) in self.db.execute("PRAGMA quick_check(3)")]
-        except sqlite3.DatabaseError as error:
-            said = [str(error)]
+        except StoreError as error:
+            said = [str(error.__cause__)]
         return integrity(self.path, said)
 
     def _room(self) -> Finding:
@@ -77,9 +78,7 @@ class SqliteHealth(Database):
         try:
             self.db.execute("BEGIN IMMEDIATE")
             self.db.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error):
-                raise
+        except StoreBusy:
             return busy(self.path)
         finally:
             self.db.execute(f"PRAGMA busy_timeout = {int(_PATIENCE * 1000)}")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from typing import Any
 
-from newsletter.errors import StoreError
 from newsletter.states import Evidence, State
 from newsletter.store.proofs import DECIDED, Kept, Shape, Some, Suppressed
 from newsletter.store.sqlite.database import Database
@@ -108,10 +106,7 @@ class SqliteProofs(Database):
         return found
 
     def _asked(self, query: str, briefing: str = "") -> Iterator[tuple[Any, ...]]:
-        try:
-            yield from self.db.execute(query, {"briefing": briefing})
-        except sqlite3.DatabaseError as error:
-            raise StoreError(f"{self.path}: cannot be examined: {error}.") from error
+        yield from self.db.execute(query, {"briefing": briefing})
 
 
 def _kinds(bits: int) -> frozenset[Evidence]:

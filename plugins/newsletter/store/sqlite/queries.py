@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-ADD = """
-INSERT INTO subscriber (public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (address_key) DO NOTHING
-"""
+
+
+def add(rows: int) -> str:
+    """Add so many subscribers by one statement: each by its own would take half as long again."""
+    return f"""
+        INSERT INTO subscriber
+            (public_id, address, address_key, subscription, name, subscribed_at, confirmed_at, source)
+        VALUES {", ".join(["(?, ?, ?, ?, ?, ?, ?, ?)"] * rows)} ON CONFLICT (address_key) DO NOTHING
+    """  # noqa: S608 - placeholders
+
+
 WITHDRAW = """
 UPDATE subscriber SET subscription = 'unsubscribed' WHERE address_key = ? AND subscription != 'unsubscribed'
 """
