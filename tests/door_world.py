@@ -64,7 +64,8 @@ class DoorWorld:
     def fresh(self) -> DoorWorld:
         """Forget what earlier tests did at this door."""
         self.clock.now = NOON
-        shutil.rmtree(self.folder / "briefings", ignore_errors=True)
+        for folder in (self.porter.packages, *self.porter.aside):
+            shutil.rmtree(folder, ignore_errors=True)
         for journal in self.folder.glob("*.jsonl"):
             journal.unlink()
         with sqlite3.connect(self.folder / "door.db") as db:
@@ -177,6 +178,7 @@ def door(
         pages=Pages(facts, place.root, ROOT / "theme/templates", frame),
         clock=clock,
         packages=folder / "briefings",
+        aside=(folder / "quarantine", folder / "refused"),
         least=least,
     )
     store = open_store(url)

@@ -290,7 +290,7 @@ class StoreContract:
         store.apply([sighting(1, Evidence.DELIVERY)], NOW)
         (trace,) = store.trace("2020-10", "reader0000@example.org")
         assert (trace.address, trace.state) == ("reader0000@example.org", "delivered")
-        assert [what for _, what, _ in trace.history] == ["frozen", "delivered", "delivery"]
+        assert [what for _, what, _ in trace.history] == ["frozen", "delivery", "delivered"]
         assert {each.state for each in store.trace("2020-10")} == {"delivered", "submitted", "excluded"}
         (left,) = store.trace("2020-10", "left@example.org")
         assert left.history[0][1:] == ("excluded", "unsubscribed")

@@ -356,6 +356,23 @@ def test_pressed_twice_it_says_so_and_nothing_changes(at: DoorWorld) -> None:
     assert at.dump() == before
 
 
+def test_a_link_that_another_has_made_void_says_that_all_is_well(at: DoorWorld) -> None:
+    first, second = at.letter(LetterKind.CONFIRM), at.letter(LetterKind.CONFIRM)
+    at.post(f"/confirm/{second}")
+    before = at.dump()
+    for link in (first, second):
+        shown = at.get(f"/confirm/{link}")
+        assert (shown.status, at.post(f"/confirm/{link}").status) == (200, 200)
+        assert "You were on the list already" in shown.body
+        assert "r…\u2060@example.org" in shown.body
+        assert "<form" not in shown.body
+    assert at.dump() == before
+    (public_id,) = at.rows("SELECT public_id FROM subscriber")[0]
+    at.store.unsubscribe(public_id, at.clock())
+    for link in (first, second):
+        assert at.get(f"/confirm/{link}").status == at.post(f"/confirm/{link}").status == 404
+
+
 def test_an_old_link_neither_confirms_nor_brings_back_who_has_left(at: DoorWorld) -> None:
     late = at.letter(LetterKind.CONFIRM)
     at.clock.pause(LIFETIMES[LetterKind.CONFIRM].total_seconds())
@@ -557,10 +574,14 @@ def test_the_data_are_one_s_own_and_whole(at: DoorWorld) -> None:
     assert "other@example.org" not in answer.body
 
 
-def test_erasing_asks_twice_and_leaves_no_byte_of_the_address(at: DoorWorld) -> None:
+def test_erasing_asks_twice_and_leaves_no_byte_of_the_address_in_any_file(at: DoorWorld) -> None:
     public_id = at.subscriber("Somebody.To.Forget@example.org")
     token = my_page(at, public_id, "Somebody.To.Forget@example.org")
     at.post("/subscribe", {"email": "somebody.to.forget@EXAMPLE.org"})
+    for aside in at.porter.aside:
+        aside.mkdir()
+        (aside / "theirs").write_text("what SES told of Somebody.To.Forget@example.org")
+        (aside / "another's").write_text("what SES told of somebody@example.org")
     before = at.dump()
     page = at.post(f"/me/{token}", {"action": "erase"})
     assert 'value="erase-now"' in page.body
@@ -568,6 +589,7 @@ def test_erasing_asks_twice_and_leaves_no_byte_of_the_address(at: DoorWorld) -> 
     assert "You are erased" in at.post(f"/me/{token}", {"action": "erase-now"}).body
     for file in at.folder.rglob("*"):
         assert not file.is_file() or b"to.forget" not in file.read_bytes().lower(), file
+    assert [path.name for aside in at.porter.aside for path in aside.iterdir()] == ["another's"] * 2
     assert at.get(f"/me/{token}").status == 404
     assert at.post(f"/u/{unsubscribe_token(at, public_id)}", ONE_CLICK).status == 200
 

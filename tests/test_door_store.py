@@ -152,7 +152,7 @@ def test_no_byte_of_an_erased_address_is_in_any_file(store: Store, path: Path, a
     (quarantine / "1.json").write_text(json.dumps({"body": f"garbled {text.upper()}"}))
     (quarantine / "2.json").write_text("{}")
     assert held(path.parent, text)
-    assert erasure.erase(store, public_id, KEYS, quarantine, NOW)
+    assert erasure.erase(store, public_id, KEYS, [quarantine], NOW)
     late = Sighting(
         Evidence.COMPLAINT,
         "id-late",

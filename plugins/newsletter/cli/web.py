@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from newsletter import publication
-from newsletter.settings import Settings, child_environment
+from newsletter.settings import STATE, Settings, child_environment
 from newsletter.show import say, say_error
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def web(host: str, port: int, no_postman: bool) -> None:
 @contextmanager
 def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[ASGIApp]:
     """The door's application, for as long as the block lasts. Raises SettingsError, StoreError."""
+    from newsletter.cli.subscribers import refusals
     from newsletter.door.app import create_app
     from newsletter.door.desk import Desk
     from newsletter.door.latest import PACKAGES
@@ -82,6 +83,7 @@ def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[
                 pages=Pages(facts, place.root),
                 clock=lambda: datetime.now(UTC),
                 packages=PACKAGES,
+                aside=(STATE / "quarantine", refusals.FOLDER),
                 least=Shown.WORK if settings.always_work else Shown.STAMP,
             )
         )

@@ -16,10 +16,11 @@ from newsletter.door.forms import Fields
 from newsletter.door.leaving import pause_of
 from newsletter.door.porter import Outcome, Porter, lifetime, masked
 from newsletter.door.sign_up import address_of
+from newsletter.erasure import erase
 from newsletter.errors import AddressError
 from newsletter.store import Subscription
 from newsletter.store.door import Letter, LetterKind, LetterState, Person, Used
-from newsletter.tokens import Purpose, digests
+from newsletter.tokens import Purpose
 
 _TITLE = "Your own page"
 
@@ -101,7 +102,8 @@ class MyPage:
             case "erase":
                 return porter.pages.answer("erase", "Erase everything?", here=self._here(request))
             case "erase-now":
-                await desk.write(lambda store: store.erase(public_id, self._digests, now))
+                keys, aside = porter.keys, porter.aside
+                await desk.write(lambda store: erase(store, public_id, keys, aside, now), alone=True)
                 return porter.pages.answer("erased", "You are erased")
             case _:
                 notice = "Nothing has changed."
@@ -205,9 +207,6 @@ class MyPage:
 
     def _here(self, request: Request) -> str:
         return f"{self._porter.place.root}/me/{request.path_params['token']}"
-
-    def _digests(self, address_key: str) -> tuple[bytes, ...]:
-        return digests(address_key, self._porter.keys)
 
     def _gone(self) -> Response:
         return self._porter.gone("me", LetterKind.MY_PAGE)

@@ -43,7 +43,8 @@ _RETRY = {Outcome.FULL: {"Retry-After": str(_HOUR)}, Outcome.FAILED: {"Retry-Aft
 
 @dataclass(frozen=True, slots=True)
 class Porter:
-    """What the handlers share. `keys` are the secret keys, newest first; `least` is what every form has to show:
+    """What the handlers share. `keys` are the secret keys, newest first; `packages` is the folder of the briefings'
+    packages, `aside` are those whose files may name a subscriber (erasure.py). `least` is what every form has to show:
     Shown.WORK where the operator wants work always.
     """
 
@@ -54,6 +55,7 @@ class Porter:
     pages: Pages
     clock: Callable[[], datetime]
     packages: Path
+    aside: tuple[Path, ...] = ()
     least: Shown = Shown.STAMP
 
     def subject(self, request: Request, purpose: Purpose) -> bytes | None:

@@ -14,7 +14,8 @@ from newsletter.door.forms import Fields
 from newsletter.door.latest import latest
 from newsletter.door.porter import Outcome, Porter, masked
 from newsletter.errors import AddressError
-from newsletter.store.door import Letter, LetterKind, LetterState, Used, form_version
+from newsletter.store import Subscription
+from newsletter.store.door import Letter, LetterKind, Used, form_version
 from newsletter.tokens import Purpose
 
 LONGEST_ADDRESS = 254  # RFC 5321 section 4.5.3.1.3, less the angle brackets
@@ -56,13 +57,18 @@ class SignUp:
 
     async def look(self, request: Request) -> Response:
         """What the link of the letter opens. It changes nothing: programs follow links."""
-        letter = await self._porter.letter(request, Purpose.CONFIRM)
-        # Whether a used link still holds is the store's to say, when the button is pressed.
-        if letter is None or not (
-            letter.usable(self._porter.clock()) or letter.state is LetterState.ANSWERED
-        ):
-            return self._porter.gone("confirm")
-        return self._porter.pages.answer("confirm", "Confirm", address=masked(letter.to.text))
+        porter = self._porter
+        letter = await porter.letter(request, Purpose.CONFIRM)
+        if letter is None:
+            return porter.gone("confirm")
+        if letter.usable(porter.clock()):
+            return porter.pages.answer("confirm", "Confirm", address=masked(letter.to.text))
+        # Used up, too old, or made void by another: whoever has it has the mailbox, and may know how things stand.
+        public_id = letter.subscriber
+        person = await porter.desk.read(lambda store: store.person(public_id))
+        if person is None or person.subscription is not Subscription.CONFIRMED:
+            return porter.gone("confirm")
+        return await self._welcome(letter, already=True)
 
     async def confirm(self, request: Request) -> Response:
         """The button: consent is given now."""
@@ -75,12 +81,16 @@ class SignUp:
         used = await porter.desk.write(lambda store: store.confirm(letter_id, now, ip))
         if used not in (Used.DONE, Used.ALREADY):
             return porter.gone("confirm")
+        return await self._welcome(letter, already=used is Used.ALREADY)
+
+    async def _welcome(self, letter: Letter, already: bool) -> Response:
+        porter = self._porter
         newest = await asyncio.to_thread(latest, porter.packages, porter.facts.site_url)
         return porter.pages.answer(
             "welcome",
             "You are on the list",
             address=masked(letter.to.text),
-            already=used is Used.ALREADY,
+            already=already,
             latest=newest,
         )
 

@@ -6,9 +6,11 @@ subscribers by their public ids and holds no address; it belongs into another ba
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -43,6 +45,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """`path` is made on the first entry, for its owner's eyes alone."""
         self._path = path
+        self._held: list[str] | None = None
 
     def append(
         self, public_id: bytes, at: datetime, what: str, how: str = "", digests: Sequence[bytes] = ()
@@ -54,12 +57,33 @@ class Journal:
         line = {"at": at.isoformat(), "who": public_id.hex(), "what": what, "how": how}
         if digests:
             line["digests"] = " ".join(digest.hex() for digest in digests)
+        if self._held is None:
+            self._write([json.dumps(line)])
+        else:
+            self._held.append(json.dumps(line))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Lines appended within are on the disk when the block ends, by one write; none of them if it breaks off.
+        Raises StoreError.
+        """
+        self._held = held = list[str]()
+        try:
+            yield
+        finally:
+            self._held = None
+        if held:
+            self._write(held)
+
+    def _write(self, lines: Sequence[str]) -> None:
         new = not self._path.exists()
         try:
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                # A line that a power cut has left unfinished must not swallow this one, so it begins with a line end.
-                os.write(descriptor, f"\n{json.dumps(line)}\n".encode())
+                # A line that a power cut has left unfinished must not swallow the next, so each begins with a line end.
+                text = "".join(f"\n{line}\n" for line in lines).encode()
+                if os.write(descriptor, text) != len(text):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

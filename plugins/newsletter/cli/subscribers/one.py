@@ -222,11 +222,8 @@ def erase(address: Address, yes: bool) -> None:
     table(f"Kept of {address.text}", [(words, count) for words, count in counts if count])
     if not yes and not click.confirm("All of that is to be erased for good. Go on?"):
         sys.exit(1)
-    erased = erasure.erase_address(
-        store, address.text, settings.secret_keys(), STATE / "quarantine", datetime.now(UTC)
-    )
-    cleaned = erasure.clean(refusals.FOLDER, address.key)
-    if not erased and not cleaned:
+    aside = (STATE / "quarantine", refusals.FOLDER)
+    if not erasure.erase_address(store, address.text, settings.secret_keys(), aside, datetime.now(UTC)):
         raise SettingsError(f"Nothing is kept of {address.text}.")
     say("erase", "erased")
     fact("", "What stays is a keyed hash, by which no list brings the address back, and counts without it.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from newsletter.store.door import Letter, LetterKind, LetterState, Person, Used
@@ -61,10 +63,16 @@ _ABOUT = {
 class SqliteMembership(Database):
     """Keeps those promises of `Door` that are about one subscriber."""
 
-    @property
+    @cached_property
     def journal(self) -> Journal:
         """What is noted outside the database as well."""
         return Journal(self.path.with_suffix(".journal.jsonl"))
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """See Door. The journal has it before the database does."""
+        with super().together(), self.journal.together():
+            yield
 
     def confirm(self, letter_id: bytes, at: datetime, ip: str) -> Used:
         """See Door. The link of an address that was suppressed since does nothing."""

@@ -15,7 +15,7 @@ from newsletter.store.sqlite.database import Database, moment
 # each page of the indexes would be written for every row or two.
 _IMPORT_STEP = 50_000
 _ROWS = 100  # a statement
-_CACHE = 128 * 1024  # KiB, for an import: so that the indexes of a million subscribers stay in it
+_CACHE = 64 * 1024  # KiB, for an import: so that the indexes of a million subscribers stay in it
 _SHARED, _OWN = 4, 12  # bytes of a public id
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 
-
 def add(rows: int) -> str:
     """Add so many subscribers by one statement: each by its own would take half as long again."""
     return f"""
