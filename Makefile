@@ -20,7 +20,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve check test test-long lint bench audit screenshots lock clean distclean
+.PHONY: all help setup html briefing send serve check test test-long lint bench bench-send bench-door audit screenshots lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -62,6 +62,18 @@ lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
 
 bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses beside Hugo's, in one run
 	@$(BIN)/python tests/bench/build.py
+
+bench-send: $(VENV)/dev.stamp ## Mail to 1,000,000 subscribers into a sink, beside a call for each (needs the sqlite3 shell)
+	@command -v sqlite3 >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq sqlite3 >/dev/null; \
+	else echo "The sqlite3 shell is missing. Install it: sudo apt-get install sqlite3"; exit 1; fi
+	@$(BIN)/python tests/bench/send.py
+
+bench-door: html $(VENV)/dev.stamp ## Sign-ups and one-clicks a second, beside a bare route (needs wrk)
+	@command -v wrk >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq wrk >/dev/null; \
+	else echo "This needs wrk. On Debian or Ubuntu: sudo apt-get install wrk"; exit 1; fi
+	@$(BIN)/python tests/bench/door.py
 
 audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.json ## Hold every kind of page against the standards (needs Node and Java)
 	@$(BIN)/python tests/audit/audit.py

@@ -742,3 +742,20 @@ class DoorContract:
             Subscription.UNSUBSCRIBED: 1,
         }
         assert store.prune(NOW - 30 * DAY) == 0
+
+    def test_a_message_that_the_house_has_not_had_is_not_thrown_away(self, store: Store) -> None:
+        waits = letter("desk@example.org", LetterKind.CONTACT, at=NOW - 300 * DAY)
+        store.ask(waits, [])
+        assert store.prune(NOW - 30 * DAY) == 0
+        taken = store.next_letter(NOW, digests)
+        assert taken
+        store.letter_done(waits.id, LetterState.SUBMITTED, "accepted by SES", NOW)
+        assert store.prune(NOW - 30 * DAY) == 1
+
+    def test_the_store_knows_through_which_ses_its_mail_has_gone(self, store: Store) -> None:
+        store.ask(letter(), [])
+        store.freeze(PACKAGE, NOW)
+        assert store.mailed_through() == set()
+        store.next_letter(NOW, digests, "here")
+        store.freeze(replace(PACKAGE, month="2020-11"), NOW, "there")
+        assert store.mailed_through() == {"here", "there"}

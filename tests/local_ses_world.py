@@ -104,6 +104,10 @@ class World:
             [json.loads(line) for line in log.read_text().splitlines()[self.logged :]] if log.exists() else []
         )
 
+    def mailed(self) -> list[str]:
+        """To whom mail was accepted, in order; the canaries apart, which go to SES's own simulator."""
+        return [one["to"] for one in self.accepts() if not one["to"].startswith("success@simulator.")]
+
     def envelopes(self, wait: int = 0, visibility: int = 60) -> list[dict[str, Any]]:
         """Receive and delete everything that is on the queue."""
         found: list[dict[str, Any]] = []

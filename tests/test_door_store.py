@@ -14,7 +14,7 @@ import pytest
 
 from newsletter import erasure
 from newsletter.address import parse
-from newsletter.errors import StoreError
+from newsletter.errors import StoreBusy, StoreError
 from newsletter.states import Evidence, State
 from newsletter.store import Outcome, Sighting, Store, Subscription, open_store
 from newsletter.store.door import LetterKind, Limit, Used
@@ -342,6 +342,68 @@ def test_a_database_of_the_first_version_gets_the_door(path: Path) -> None:
     assert database(store).execute(tables).fetchall() == database(new).execute(tables).fetchall()
     for one in (store, new):
         one.close()
+
+
+READS: dict[str, Callable[[Store], object]] = {
+    "letter": lambda store: store.letter(b"1" * 16),
+    "letter_counts": lambda store: store.letter_counts(),
+    "counted": lambda store: store.counted(Limit("all", 1, HOUR), NOW),
+    "next_letter": lambda store: store.next_letter(NOW, digests),
+    "person": lambda store: store.person(b"1" * 16),
+    "data_of": lambda store: store.data_of(b"1" * 16),
+    "erased": lambda store: store.erased([b"1" * 16]),
+    "mailed_through": lambda store: store.mailed_through(),
+    "listed": lambda store: list(store.listed()),
+    "counts": lambda store: store.counts("2020-10"),
+    "frozen": lambda store: store.frozen("2020-10"),
+    "trace": lambda store: list(store.trace("2020-10")),
+    "outdated": lambda store: store.outdated(NOW),
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+def test_what_cannot_be_read_is_told_as_the_store_s_own_error(
+    path: Path, store: Store, read: Callable[[Store], object]
+) -> None:
+    store.db.execute("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined]
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreBusy, match="is locked"):
+        read(store)
+    for table in ("letter", "subscriber", "recipient", "send", "tally", "erased", "exclusion"):
+        other.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
+    other.execute("COMMIT")
+    other.close()
+    with pytest.raises(StoreError, match="no such table"):
+        read(store)
+
+
+def test_a_page_that_cannot_be_read_is_told_when_its_rows_come(path: Path, store: Store) -> None:
+    for number in range(300):
+        store.ask(letter(f"reader{number}@example.org", words={"message": "x" * 500}), [])
+    store.close()
+    pages = bytearray(path.read_bytes())
+    for start in range(40 * 4096, len(pages) - 4096, 4096):
+        pages[start : start + 100] = b"?" * 100
+    path.write_bytes(pages)
+    damaged = open_store(f"sqlite:///{path}")
+    with pytest.raises(StoreError, match="malformed"):
+        for _ in damaged.db.execute("SELECT words FROM letter ORDER BY number"):  # type: ignore[attr-defined]
+            pass
+    damaged.close()
+
+
+def test_letters_of_the_form_before_say_nothing_of_their_way(path: Path, store: Store) -> None:
+    one = mailed(store)
+    store.close()
+    old = sqlite3.connect(path)
+    old.execute("ALTER TABLE letter DROP COLUMN through")
+    old.execute("PRAGMA user_version = 4")
+    old.close()
+    store = open_store(f"sqlite:///{path}")
+    assert store.letter(one.id) == one
+    assert store.mailed_through() == set()
+    store.close()
 
 
 def test_every_index_that_the_door_needs_is_used(store: Store) -> None:

@@ -55,11 +55,11 @@ class House:
 
     def refused(self, *words: str) -> str:
         """Run a command that must refuse; nothing may be mailed by it."""
-        before = len(self.ses.accepts())
+        before = self.ses.mailed()
         done = self.run(*words)
         assert done.returncode == 1, done.stdout
         assert "Traceback" not in done.stderr
-        assert len(self.ses.accepts()) == before
+        assert self.ses.mailed() == before
         return done.stderr
 
     def subscribers(self, *rows: str) -> None:

@@ -23,15 +23,17 @@ from hypothesis import strategies as st
 from newsletter import publication, tokens
 from newsletter.correspondence import Correspondence
 from newsletter.errors import ContentError
-from newsletter.postman import MOST_UNANSWERED, Postman, judge
+from newsletter.postman import MOST_UNANSWERED, Postman, in_earnest, judge
 from newsletter.publication import Publication
 from newsletter.ses.post import Post
+from newsletter.ses.submit import PRACTICE
 from newsletter.store import Store, Subscription, open_store
 from newsletter.store.door import LIFETIMES, Letter, LetterKind, LetterState, Standing, Used
 from newsletter.tokens import Purpose, verify
 from tests.conftest import ROOT, Clock
 from tests.door_contract import DAY, HOUR, KEYS, NOW, READER, joined, letter
 from tests.local_ses_world import World, world
+from tests.store_contract import PACKAGE
 from tests.test_submit import Answer, StandIn
 
 TEMPLATES = ROOT / "theme/templates/email/letters"
@@ -110,6 +112,58 @@ def parts(mail: EmailMessage) -> tuple[str, str]:
 
 def links(html: str) -> list[str]:
     return [str(link) for link in lxml.html.document_fromstring(html).xpath("//@href | //@src")]
+
+
+# -- in time, and in earnest
+
+
+def test_a_sign_up_that_nobody_confirms_vanishes_after_thirty_days(
+    ses: World, store: Store, postman: Postman, clock: Clock
+) -> None:
+    """While the postman works on, as it does for months; the house's own messages stay until they are mailed."""
+    asked = letter()
+    store.ask(asked, [])
+    days = []
+
+    def another_day(seconds: float) -> None:
+        clock.now += DAY / 2
+        days.append((clock.now - NOW, store.letter(asked.id) is not None))
+
+    postman._pause = another_day
+    postman.attend(lambda: clock.now > NOW + 33 * DAY, lambda words: None)
+    assert len(ses.mails()) == 1
+    assert all(there for age, there in days if age < 30 * DAY)
+    assert not any(there for age, there in days if age > 31 * DAY)
+
+
+@pytest.mark.parametrize("what", ["letters", "a briefing"])
+def test_letters_asked_for_in_earnest_are_not_mailed_into_the_mailbox_of_this_machine(
+    ses: World, store: Store, postman: Postman, clock: Clock, what: str
+) -> None:
+    if what == "letters":
+        store.ask(letter("before@example.org"), [])
+        store.next_letter(NOW, through="email.eu-west-1.amazonaws.com")
+    else:
+        store.freeze(PACKAGE, NOW, "email.eu-west-1.amazonaws.com")
+    waits = letter()
+    store.ask(waits, [])
+    told: list[str] = []
+    postman.attend(lambda: clock.now > NOW + timedelta(minutes=1), told.append)
+    assert len(told) == 1
+    assert "goes through email.eu-west-1.amazonaws.com" in told[0]
+    assert "STORE_URL=sqlite:///var/practice.db" in told[0]
+    assert (ses.mails(), state(store, waits)) == ([], LetterState.ASKED)
+
+
+def test_practice_may_become_earnest_and_stays_practice_until_then(
+    ses: World, store: Store, postman: Postman
+) -> None:
+    store.ask(letter(), [])
+    postman.begin()
+    postman.round()
+    assert store.mailed_through() == {PRACTICE}
+    postman.begin()
+    assert in_earnest(store, PRACTICE) == in_earnest(store, "email.eu-west-1.amazonaws.com") == ""
 
 
 # -- what is in them
@@ -447,6 +501,7 @@ from newsletter import publication, tokens
 from newsletter.correspondence import Correspondence
 from newsletter.postman import Postman
 from newsletter.ses.post import Post
+from newsletter.ses.submit import PRACTICE
 from newsletter.store import open_store
 
 class Dying(Post):

@@ -16,7 +16,9 @@ from newsletter import front
 from newsletter.errors import SettingsError
 from newsletter.local_ses.config import LocalSesConfig, RunningSes
 from newsletter.local_ses.server import running
-from tests.conftest import Project
+from newsletter.store import open_store
+from tests.conftest import NOON, Project
+from tests.store_contract import PACKAGE
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +94,15 @@ def test_an_unsigned_call_of_the_api_is_refused_as_aws_does(served: RunningSes) 
     status, body, _ = _ask(served, "GET", "/v2/email/account")
     assert status == 403
     assert "Missing Authentication Token" in json.loads(body)["message"]
+
+
+def test_nobody_practises_with_a_list_that_is_mailed_in_earnest(project: Project) -> None:
+    store = open_store(f"sqlite:///{project.path / 'var/newsletter.db'}")
+    store.freeze(PACKAGE, NOON, "email.eu-west-1.amazonaws.com")
+    store.close()
+    done = project.newsletter("serve")
+    assert done.returncode == 1
+    assert "STORE_URL=sqlite:///var/practice.db" in done.stderr
 
 
 def test_serving_before_building_says_what_to_type(project: Project) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from newsletter.errors import SettingsError, StoreError
 from newsletter.states import Evidence, State
-from newsletter.store import Sighting, Store, open_store
-from tests.store_contract import NOW, PACKAGE, StoreContract, claim, fill, person
+from newsletter.store import Claim, Outcome, Sighting, Store, open_store
+from newsletter.store.sqlite import queries
+from tests.store_contract import NOW, PACKAGE, StoreContract, claim, fill, person, sighting
 
 
 @pytest.fixture
@@ -161,6 +166,105 @@ def test_a_database_of_the_first_version_is_moved_forward_and_loses_nothing(path
                 }
             )
     assert shapes[0] == shapes[1]
+
+
+def version_2(path: Path) -> sqlite3.Connection:
+    """A store as version 2 of the schema left it: two of three were confirmed, and counted anew for the sending."""
+    old = sqlite3.connect(path)
+    old.executescript((Path(__file__).parent / "data/schema-1.sql").read_text())
+    old.executescript(files("newsletter.store.sqlite").joinpath("from-1.sql").read_text())
+    old.executescript(
+        "PRAGMA user_version = 2; INSERT INTO send VALUES ('2020-10', 'hash', '{}', 'then', '')"
+    )
+    for number, name, kind in ((1, "left", "unsubscribed"), (2, "b", "confirmed"), (3, "c", "confirmed")):
+        old.execute(
+            "INSERT INTO subscriber (id, public_id, address, address_key, subscription) VALUES (?, ?, ?, ?, ?)",
+            (number, bytes([number]) * 16, f"{name}@example.org", f"{name}@example.org", kind),
+        )
+    old.executescript(
+        """
+        INSERT INTO recipient (briefing, number, subscriber, public_id, address, address_key, changed_at)
+            SELECT '2020-10', id - 1, id, public_id, address, address_key, 'then' FROM subscriber WHERE id > 1;
+        INSERT INTO attempt VALUES ('a1', '2020-10', '2020-11-02T09:00:00.000Z', '');
+        UPDATE recipient SET state = 'submitted', attempt = 'a1', message_id = 'id-1' WHERE number = 1;
+        INSERT INTO evidence VALUES ('2020-10', 1, 'send', 'id-1', 'a1', '2020-11-02T09:00:00.000Z', '');
+        """
+    )
+    return old
+
+
+def test_a_sending_that_version_2_began_goes_on_and_its_events_find_their_recipients(path: Path) -> None:
+    """Its mails are out with its own count in their tags: 1 is subscriber 2, and 2 subscriber 3."""
+    version_2(path).close()
+    store = open_store(f"sqlite:///{path}")
+    assert store.counts("2020-10").states == {State.SUBMITTED: 1, State.PENDING: 1}
+    (rest,) = claim(store, attempt="a2").recipients
+    assert rest.address == "c@example.org"
+    store.record(
+        Claim("2020-10", "a2", (rest,)), [Outcome(rest.number, State.SUBMITTED, "accepted", "id-2")], NOW
+    )
+    for tag, attempt in ((1, "a1"), (abs(rest.number), "a2")):
+        assert store.apply([replace(sighting(tag, Evidence.HARD_BOUNCE), attempt=attempt)], NOW) == 1
+    traces = {trace.address: trace for trace in store.trace("2020-10")}
+    assert {address: trace.state for address, trace in traces.items()} == {
+        "b@example.org": "bounced",
+        "c@example.org": "bounced",
+    }
+    assert [what for _, what, _ in traces["b@example.org"].history] == [
+        "frozen",
+        "send",
+        "hard_bounce",
+        "bounced",
+    ]
+    store.freeze(replace(PACKAGE, month="2020-11"), NOW)
+    assert store.counts("2020-11").exclusions == {"suppressed: hard_bounce": 2, "unsubscribed": 1}
+    store.close()
+
+
+def test_soft_bounces_of_version_2_count_for_the_same_subscriber(path: Path) -> None:
+    old = version_2(path)
+    old.executescript(
+        """
+        UPDATE recipient SET state = 'bounced' WHERE number = 1;
+        INSERT INTO evidence VALUES ('2020-10', 1, 'soft_bounce', 'id-1', 'a1', '2020-11-02T09:00:00.000Z', '');
+        """
+    )
+    old.close()
+    store = open_store(f"sqlite:///{path}")
+    for month in ("2020-11", "2020-12"):
+        store.freeze(replace(PACKAGE, month=month), NOW)
+        taken = store.claim(month, 1, month, NOW)
+        assert taken
+        assert taken.recipients[0].address == "b@example.org"
+        store.record(taken, [Outcome(2, State.SUBMITTED, "", month)], NOW)
+        bounce = replace(sighting(2, Evidence.SOFT_BOUNCE), briefing=month, attempt=month, message_id=month)
+        store.apply([bounce], NOW)
+    store.freeze(replace(PACKAGE, month="2021-01"), NOW)
+    assert store.counts("2021-01").exclusions == {"suppressed: soft_bounces": 1, "unsubscribed": 1}
+    store.close()
+
+
+def test_nobody_moves_to_an_address_that_stands_in_the_briefing_already(store: Store) -> None:
+    fill(store, 2)
+    store.freeze(PACKAGE, NOW)
+    move = "UPDATE recipient SET address_key = ? WHERE number = 2"
+    with pytest.raises(StoreError, match="stand twice in one briefing"):
+        store.db.execute(move, ("reader0000@example.org",))  # type: ignore[attr-defined]
+    store.db.execute(move, ("elsewhere@example.org",))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["CLAIMED", "HOLD", "NEXT", "NEXT_OF_THESE", "RELEASE", "SOFT", "TAGGED"])
+def test_what_is_asked_for_each_call_or_event_looks_no_list_through(store: Store, name: str) -> None:
+    """Else the cost of a mail would grow with the list."""
+    query = getattr(queries, name)
+    values: Any = defaultdict(str) if ":" in query else [""] * query.count("?")
+    plan = [row[3] for row in store.db.execute(f"EXPLAIN QUERY PLAN {query}", values)]  # type: ignore[attr-defined]
+    asked = [step for step in plan if re.search(r"\b(recipient|subscriber|suppression)\b", step)]
+    assert asked
+    for step in asked:
+        assert re.search(r"USING .*(recipient_\w+ \(briefing=\?|number=\?|rowid=\?|address_key=\?)", step), (
+            step
+        )
 
 
 def test_looking_at_a_store_that_is_not_there_makes_none(path: Path) -> None:

@@ -25,6 +25,7 @@ from pelican.generators import Generator
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from newsletter.errors import ContentError, Finding
+from newsletter.reader import FINDINGS
 from newsletter.stock import Stock
 
 WIDTHS = (480, 960, 1440)  # pixels; the text column is 560 CSS pixels wide
@@ -139,17 +140,15 @@ def _measure_all(generators: Sequence[Generator]) -> None:
     if not settings.get("NEWSLETTER_PICTURES_STOCK"):
         return
     pictures: dict[str, Picture] = {}
-    findings: list[Finding] = []
     for static in (static for generator in generators for static in getattr(generator, "staticfiles", ())):
-        if static.source_path.lower().endswith(_ENDINGS):
+        # One that is not there, or lies elsewhere, is named by the proof (proof.py).
+        if static.source_path.lower().endswith(_ENDINGS) and os.path.isfile(static.source_path):
             try:
                 picture = measure(Path(static.source_path), unquote(static.url))
             except ContentError as error:
-                findings += error.findings
+                context.setdefault(FINDINGS, []).extend(error.findings)
                 continue
             pictures[f"{settings.get('SITE_ROOT', '')}/{picture.address}"] = picture
-    if findings:
-        raise ContentError(findings)
     context["NEWSLETTER_PICTURES"] = pictures
     for generator in generators:
         generator.env.filters["pictures"] = partial(offer, pictures=pictures)

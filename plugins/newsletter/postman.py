@@ -2,7 +2,7 @@
 
     next_letter ─► judge ─► one POST ─► letter_done
 
-There is one postman on a machine at a time. What it claimed and did not answer for when it died is in doubt, and is
+Once a day it throws away what is too old to be kept. There is one postman on a machine at a time. What it claimed and did not answer for when it died is in doubt, and is
 not mailed again: the visitor may ask once more, a day later. Nothing it says to anybody but the mailbox's owner
 depends on who is on the list.
 """
@@ -19,10 +19,20 @@ from typing import Protocol
 
 from newsletter.correspondence import Correspondence
 from newsletter.errors import Ambiguous, Refused, SesError, StoreBusy, StoreError, Throttled
-from newsletter.pace import Pace
+from newsletter.pace import Every, Pace
 from newsletter.ses.post import Mail
-from newsletter.ses.submit import Quota
-from newsletter.store.door import LIFETIMES, TAG, Digests, Door, Letter, LetterKind, LetterState, Standing
+from newsletter.ses.submit import PRACTICE, Quota
+from newsletter.store.door import (
+    KEPT,
+    LIFETIMES,
+    TAG,
+    Digests,
+    Door,
+    Letter,
+    LetterKind,
+    LetterState,
+    Standing,
+)
 
 # How many confirmation letters an address may have unanswered; they are mailed a day apart at least.
 MOST_UNANSWERED = 3
@@ -42,6 +52,11 @@ _IDLE, _QUEUE = 1.0, 10.0
 
 class Mailer(Protocol):
     """What the postman needs of SES; `ses.post.Post` is it."""
+
+    @property
+    def place(self) -> str:
+        """Which SES it is."""
+        ...
 
     def quota(self) -> Quota:
         """What the account may send."""
@@ -98,6 +113,21 @@ def judge(letter: Letter, standing: Standing, now: datetime) -> str:
     return ""
 
 
+def in_earnest(store: Door, place: str) -> str:
+    """Why the letters of this store must not go through the SES `place`, or "".
+
+    Through the local SES they land in a mailbox on this machine: who signed up in earnest would wait for ever.
+    """
+    others = sorted(store.mailed_through() - {PRACTICE})
+    if place != PRACTICE or not others:
+        return ""
+    return (
+        f"This store's mail goes through {others[-1]}, and this SES is practice: it delivers nothing, and whoever "
+        "signs up in earnest would never have the letter. Practise with a store of its own: "
+        "STORE_URL=sqlite:///var/practice.db"
+    )
+
+
 class Postman:
     """Mails what is asked for. Whoever runs it holds `store.posting()`."""
 
@@ -120,6 +150,7 @@ class Postman:
         self._store, self._mailer, self._correspondence = store, mailer, correspondence
         self._digests, self._clock, self._pause = digests, clock, pause
         self._pace: Pace | None = None
+        self._pruned = Every(_DAY.total_seconds(), clock)
 
     def attend(self, over: Callable[[], bool], tell: Callable[[str], None]) -> None:
         """Mail letters as they come until it is over. `tell` is told what an operator should know, once each time."""
@@ -138,6 +169,8 @@ class Postman:
     def _attend(self, over: Callable[[], bool], tell: Callable[[str], None]) -> None:
         stops = 0
         while not over():
+            if self._pruned.due():
+                self._prune()
             done = self.round()
             if not done.stopped:
                 stops = 0
@@ -149,14 +182,23 @@ class Postman:
             self._pause(Pace.backoff(stops, 1.0))
 
     def begin(self) -> int:
-        """Put in doubt what a postman before this one left behind; how many letters."""
+        """Put in doubt what a postman before this one left behind; how many letters. Raises StoreError where this
+        would be practice with a store that is none.
+        """
+        if reason := in_earnest(self._store, self._mailer.place):
+            raise StoreError(reason)
+        self._prune()
         return self._store.hold_letters(self._clock())
+
+    def _prune(self) -> None:
+        self._pruned = Every(_DAY.total_seconds(), self._clock)
+        self._store.prune(self._clock() - KEPT)
 
     def round(self) -> Round:
         """Mail every letter that is asked for. Ends early when SES takes none for now; what is left waits."""
         counts: Counter[LetterState] = Counter()
         in_vain = unanswered = 0
-        while taken := self._store.next_letter(self._clock(), self._digests):
+        while taken := self._store.next_letter(self._clock(), self._digests, self._mailer.place):
             letter, standing = taken
             if reason := judge(letter, standing, self._clock()):
                 answer = _Answer(LetterState.DROPPED, reason)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from audit import OUTPUT, SCHEMES, kinds, served
 from playwright.sync_api import sync_playwright
 from rich.console import Console
-
-from audit import OUTPUT, SCHEMES, kinds, served
 
 FOLDER = Path("build/screenshots")
 WIDTHS = (1280, 390)

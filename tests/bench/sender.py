@@ -23,6 +23,7 @@ from typing import Any
 
 SITE = "https://briefing.example.org"
 MONTH = "2020-10"
+KEYS = (b"k" * 32,)
 # As much as a briefing of five analyses comes to; of one such mail most is the HTML.
 HTML_BYTES, TEXT_BYTES = 38_000, 8_000
 PLAIN = """
@@ -62,12 +63,18 @@ def _words(size: int) -> str:
 
 def import_(order: dict[str, Any]) -> dict[str, Any]:
     """`newsletter subscribers import`, as it is."""
+    from newsletter import tokens
+    from newsletter.list_import import Fate, Intake
     from newsletter.store import open_store
     from newsletter.subscriber_list import SubscriberList
 
-    rows = SubscriberList(Path(order["file"]))
-    counts = open_store(order["url"]).import_subscribers(rows)
-    return {"added": counts.added, "refused": len(rows.refused)}
+    rows, store = SubscriberList(Path(order["file"])), open_store(order["url"])
+    intake = Intake(
+        store, lambda key: tokens.digests(key, KEYS), now(), "import of list.csv", lambda refused: None
+    )
+    for _ in intake.take(rows.lines()):
+        pass
+    return {"added": intake.fates[Fate.ADDED]}
 
 
 def freeze(order: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +122,7 @@ def send(order: dict[str, Any]) -> dict[str, Any]:
 
     store = open_store(order["url"])
     with store.sending(MONTH):
-        links = Links(SITE, (b"k" * 32,))
+        links = Links(SITE, KEYS)
         report = Delivery(store, Watched("newsletter"), links, now, lambda seconds: None).run(package())
     return {**first, "states": {str(state): count for state, count in report.counts.states.items()}}
 
@@ -198,7 +205,7 @@ def _each(order: dict[str, Any], one: Callable[[str, str], None]) -> dict[str, A
     from newsletter.tokens import Purpose, mint
 
     def link() -> str:
-        return f"{SITE}/u/{mint(Purpose.UNSUBSCRIBE, os.urandom(16), [b'k' * 32])}"
+        return f"{SITE}/u/{mint(Purpose.UNSUBSCRIBE, os.urandom(16), KEYS)}"
 
     one("first@example.org", link())  # loads what is loaded once
     count = order["count"]

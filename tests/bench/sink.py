@@ -25,11 +25,11 @@ class Tally:
     """What was posted."""
 
     def __init__(self) -> None:
-        self.seen = bytearray()  # a bit a recipient: all through, whoever asks
         self.counted = 0
         self.clear()
 
     def clear(self) -> None:
+        self.seen = bytearray()  # a bit a recipient
         self.figures = {"calls": 0, "mails": 0, "bytes": 0, "own": 0, "twice": 0}
 
     def add(self, size: int, mails: int, own: int = 0) -> list[str]:

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -108,8 +108,14 @@ def serve(host: str, port: int, output: Path) -> None:
     from newsletter.door.guard import Place
     from newsletter.interrupt import ending
     from newsletter.local_ses import server
+    from newsletter.postman import in_earnest
+    from newsletter.ses.submit import PRACTICE
+    from newsletter.store import open_store
 
     facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
+    with closing(open_store(settings.store_url, make=False)) as store:
+        if reason := in_earnest(store, PRACTICE):
+            raise SettingsError(reason)
     root = urlsplit(facts.site_url).path
     porch = front.Porch(front.site(output), root)
     with ending(), ExitStack() as stack:

@@ -66,6 +66,8 @@ LIFETIMES = {
     LetterKind.CHANGE: timedelta(days=1),
     LetterKind.CONTACT: timedelta(0),  # it has none
 }
+# How long a letter is kept, and whoever has not confirmed.
+KEPT = timedelta(days=30)
 # The tag `briefing` of a letter's mail, which is like no month; its tag `attempt` is the letter's id in hex.
 TAG = "letter"
 
@@ -187,8 +189,11 @@ class Door(Protocol):
         """How many letters there are of each kind in each state."""
         ...
 
-    def next_letter(self, at: datetime, digests: Digests = ...) -> tuple[Letter, Standing] | None:
-        """The oldest letter asked for, claimed durably for one call of SES, with what is known of its address.
+    def next_letter(
+        self, at: datetime, digests: Digests = ..., through: str = ""
+    ) -> tuple[Letter, Standing] | None:
+        """The oldest letter asked for, claimed durably for one call of the SES `through`, with what is known of its
+        address.
 
         `digests` finds the suppression of an address that was erased. The sign-up of somebody who is confirmed
         already is claimed as MY_PAGE: only the owner of the mailbox learns of it.
@@ -201,6 +206,10 @@ class Door(Protocol):
         """Note what became of a claimed letter, by a step of LETTER_STEPS. What was answered, dropped or erased
         meanwhile stays so. Raises StoreError for any other step.
         """
+        ...
+
+    def mailed_through(self) -> set[str]:
+        """Through which SES letters and briefings have gone so far, as far as that is still known."""
         ...
 
     def hold_letters(self, at: datetime) -> int:
@@ -264,5 +273,7 @@ class Door(Protocol):
         ...
 
     def prune(self, before: datetime) -> int:
-        """Delete letters, counts and unconfirmed sign-ups older than `before`; how many."""
+        """Delete letters, counts and unconfirmed sign-ups older than `before`; how many. Messages that have not been
+        mailed to the house stay.
+        """
         ...

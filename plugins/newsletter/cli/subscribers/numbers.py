@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +13,6 @@ import click
 from newsletter.settings import Settings
 from newsletter.show import columns, say, table
 
-_KEPT = timedelta(days=30)
 _MONTHS, _BAR = 12, 30
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")  # an older list may have had other words for a moment
@@ -83,8 +82,9 @@ def prune(dry_run: bool) -> None:
     """
     from newsletter.cli.subscribers import refusals
     from newsletter.store import open_store
+    from newsletter.store.door import KEPT
 
-    before = datetime.now(UTC) - _KEPT
+    before = datetime.now(UTC) - KEPT
     store = open_store(Settings.from_env().store_url, make=False)
     outdated = dict(store.outdated(before))
     files = _old_files(refusals.FOLDER, before)

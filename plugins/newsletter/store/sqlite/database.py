@@ -20,7 +20,15 @@ from pathlib import Path
 from newsletter.errors import StoreError
 from newsletter.store.sqlite.connection import Connection
 
-_VERSION = 4
+_VERSION = 5
+# What makes the newest form of each older one.
+_FORWARD = {
+    0: ("schema.sql", "door.sql"),
+    1: ("from-1.sql", "from-2.sql", "door.sql"),
+    2: ("from-2.sql", "door.sql"),
+    3: ("door.sql",),  # all that version 4 has and version 3 has not
+    4: ("from-4.sql",),
+}
 _WAL_IS_SOUND = (3, 51, 3)
 _WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))
 _STEP = ("SAVEPOINT step", "RELEASE step", ("ROLLBACK TO step", "RELEASE step"))
@@ -66,8 +74,7 @@ class Database:
                     f"{self.path}: was written by a newer version of this program (schema {version}, "
                     f"this one knows {_VERSION}). Update the program."
                 )
-            steps = ["schema.sql"] if version == 0 else [f"from-{old}.sql" for old in range(version, 3)]
-            for script in [*steps, "door.sql"]:  # which is what version 4 has and version 3 has not
+            for script in _FORWARD[version]:
                 for statement in files(__package__).joinpath(script).read_text().split(";\n"):
                     self.db.execute(statement)
             self.db.execute(f"PRAGMA user_version = {_VERSION}")

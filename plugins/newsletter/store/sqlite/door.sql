@@ -18,7 +18,8 @@ CREATE TABLE letter (
     mailed_at   TEXT NOT NULL DEFAULT '', -- when SES was asked; '' where it was not, or said no
     message_id  TEXT NOT NULL DEFAULT '',
     evidence    TEXT NOT NULL DEFAULT '', -- on what the state rests, in words
-    changed_at  TEXT NOT NULL DEFAULT ''
+    changed_at  TEXT NOT NULL DEFAULT '',
+    through     TEXT NOT NULL DEFAULT ''  -- which SES: what was practice on this machine reached nobody
 ) STRICT;
 CREATE INDEX letter_open ON letter (number) WHERE state = 'asked';
 CREATE INDEX letter_address ON letter (address_key, mailed_at);

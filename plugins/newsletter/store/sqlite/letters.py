@@ -38,7 +38,9 @@ SELECT count(*) FILTER (WHERE kind = 'confirm' AND state IN ('claimed', 'submitt
        count(*) FILTER (WHERE kind = ? AND mailed_at > ?)
 FROM letter WHERE address_key = ? AND mailed_at != ''
 """
-_CLAIM = "UPDATE letter SET state = 'claimed', kind = ?, mailed_at = ?, changed_at = ? WHERE id = ?"
+_CLAIM = """
+UPDATE letter SET state = 'claimed', kind = ?, mailed_at = ?, changed_at = ?, through = ? WHERE id = ?
+"""
 _DONE = """
 UPDATE letter SET state = :state, evidence = :evidence, message_id = :message_id, changed_at = :at,
     mailed_at = iif(:state IN ('submitted', 'in_doubt'), mailed_at, '')
@@ -50,7 +52,8 @@ _NAMED = (
 )
 # What is too old to be kept, and where it is.
 OUTDATED = {
-    "letters": "letter WHERE asked_at < :before",
+    # A message that the house has not had is not thrown away; every other letter has lost its use long before.
+    "letters": "letter WHERE asked_at < :before AND NOT (kind = 'contact' AND state = 'asked')",
     "limit counts": "tally WHERE (stretch + 1) * seconds < unixepoch(:before)",
     # Whoever was imported as pending and does not say since when is not known to be old.
     "unconfirmed": "subscriber WHERE subscription = 'pending' AND subscribed_at != '' AND subscribed_at < :before",
@@ -100,7 +103,9 @@ class SqliteLetters(Database):
         rows = self.db.execute("SELECT kind, state, count(*) FROM letter GROUP BY kind, state")
         return {(LetterKind(kind), LetterState(state)): count for kind, state, count in rows}
 
-    def next_letter(self, at: datetime, digests: Digests = lambda key: ()) -> tuple[Letter, Standing] | None:
+    def next_letter(
+        self, at: datetime, digests: Digests = lambda key: (), through: str = ""
+    ) -> tuple[Letter, Standing] | None:
         """See Door."""
         if not self.db.execute("SELECT 1 FROM letter WHERE state = 'asked' LIMIT 1").fetchone():
             return None  # nothing to do, so nobody to hold up
@@ -124,7 +129,7 @@ class SqliteLetters(Database):
                 datetime.fromisoformat(newest) if newest else None,
                 today,
             )
-            db.execute(_CLAIM, (kind, moment(at), moment(at), letter.id))
+            db.execute(_CLAIM, (kind, moment(at), moment(at), through, letter.id))
         return _letter((*row[:1], kind, *row[2:-1], LetterState.CLAIMED)), standing
 
     def letter_done(
@@ -148,6 +153,11 @@ class SqliteLetters(Database):
                     db.execute(statement, (message_id, letter_id))
                 return
         raise StoreError(f"{self.path}: a letter that is {row[0]} cannot become {state}.")
+
+    def mailed_through(self) -> set[str]:
+        """See Door."""
+        rows = self.db.execute("SELECT through FROM send UNION SELECT through FROM letter")
+        return {through for (through,) in rows if through}
 
     def hold_letters(self, at: datetime) -> int:
         """See Door."""
