@@ -454,3 +454,14 @@ def test_a_door_without_a_built_site_says_what_to_type(tmp_path: Path) -> None:
     frame.write_text("<title>@@title@@</title>")
     with pytest.raises(SettingsError, match="marks"), door(tmp_path, Clock(), frame=frame):
         pass
+
+
+def test_accents_in_heaps_are_refused_before_they_cost_anything() -> None:
+    """Composing them takes time that grows with their square (an 8 KB heap: a twentieth of a second)."""
+    heap = "a" + "\u0301" * 40 + "\u0316" * 40
+    for read in (forms.line, forms.paragraphs):
+        with pytest.raises(ValueError, match="type it anew"):
+            read({"message": heap}, "message", 5_000)
+        with pytest.raises(ValueError, match="longer than"):
+            read({"message": "x" * 21_000}, "message", 5_000)
+    assert forms.line({"name": "Ho\u0302\u0300ng"}, "name", 10) == "Hồng"

@@ -361,21 +361,27 @@ READS: dict[str, Callable[[Store], object]] = {
 }
 
 
-@pytest.mark.parametrize("read", READS.values(), ids=READS)
-def test_what_cannot_be_read_is_told_as_the_store_s_own_error(
-    path: Path, store: Store, read: Callable[[Store], object]
-) -> None:
-    store.db.execute("PRAGMA busy_timeout = 10")  # type: ignore[attr-defined]
+def error_of(read: Callable[[Store], object], store: Store) -> Exception | None:
+    try:
+        read(store)
+    except Exception as error:
+        return error
+    return None
+
+
+def test_what_cannot_be_read_is_told_as_the_store_s_own_error(path: Path, store: Store) -> None:
+    database(store).execute("PRAGMA busy_timeout = 1")
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    with pytest.raises(StoreBusy, match="is locked"):
-        read(store)
+    said = {name: error_of(read, store) for name, read in READS.items()}
+    assert {name: type(error) for name, error in said.items()} == dict.fromkeys(READS, StoreBusy)
     for table in ("letter", "subscriber", "recipient", "send", "tally", "erased", "exclusion"):
         other.execute(f"ALTER TABLE {table} RENAME TO gone_{table}")
     other.execute("COMMIT")
     other.close()
-    with pytest.raises(StoreError, match="no such table"):
-        read(store)
+    said = {name: error_of(read, store) for name, read in READS.items()}
+    assert {name: type(error) for name, error in said.items()} == dict.fromkeys(READS, StoreError)
+    assert all("no such table" in str(error) for error in said.values())
 
 
 def test_a_page_that_cannot_be_read_is_told_when_its_rows_come(path: Path, store: Store) -> None:
@@ -388,8 +394,7 @@ def test_a_page_that_cannot_be_read_is_told_when_its_rows_come(path: Path, store
     path.write_bytes(pages)
     damaged = open_store(f"sqlite:///{path}")
     with pytest.raises(StoreError, match="malformed"):
-        for _ in damaged.db.execute("SELECT words FROM letter ORDER BY number"):  # type: ignore[attr-defined]
-            pass
+        list(database(damaged).execute("SELECT words FROM letter ORDER BY number"))
     damaged.close()
 
 

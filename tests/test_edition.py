@@ -160,3 +160,15 @@ def test_a_card_shows_its_own_piece(project: Project) -> None:
     assert project.newsletter("build").returncode == 0
     one, two = (project.path / f"output/analyses/2020/{name}/card.png" for name in ("one", "two"))
     assert one.read_bytes() != two.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        '<ol start="abc"><li>x</li></ol>',
+        '<sup class="footnote-ref">1</sup>',
+        '<ol start="-3"><li>x</li></ol>',
+    ],
+)
+def test_html_of_an_odd_form_is_set_all_the_same(html: str) -> None:
+    assert pdf(_edition("", html=f"<p>Text.</p>{html}"), TEMPLATE).startswith(b"%PDF-")

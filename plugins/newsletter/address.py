@@ -7,8 +7,8 @@ what they mean is the business of whoever runs the mailbox.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from email_validator import EmailNotValidError, validate_email
 
@@ -22,8 +22,7 @@ _PLAIN = re.compile(rf"(?=.{{1,200}}\Z)({_ATOM}(?:\.{_ATOM})*)@([A-Za-z0-9.-]+)"
 _DOMAINS = 100_000  # some 20 MB
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """`text` is what mail is sent to, `key` what must be unique: all of it in small letters."""
 
     text: str
@@ -37,6 +36,10 @@ def parse(text: str) -> Address:
     part with other letters is refused; a domain with them is mailed in its ASCII form (IDNA).
     """
     stripped = text.strip()
+    if "=?" in stripped:
+        raise AddressError(
+            "An address with =? in it can be taken for something else on its way, so we do not mail it."
+        )
     if plain := _PLAIN.fullmatch(stripped):
         local, typed = plain.groups()
         # A local part of letters alone may be one that email-validator puts in small letters: Postmaster (RFC 2142).

@@ -155,10 +155,11 @@ def _inside(element: Any, url: str, notes: Mapping[str, Any]) -> list[Node]:
 def _node(element: Any, url: str, notes: Mapping[str, Any]) -> Node | list[Node]:
     tag = element.tag
     if tag == "sup" and element.get("class") == "footnote-ref":
-        to = element.find("a").get("href", "").rpartition("#")[2]
-        note = notes.get(to)
-        paragraphs = note.findall("p") if note is not None else []
-        return {"is": "note", "has": [n for p in paragraphs for n in _inside(p, url, {})]}
+        link = element.find("a")
+        to = link.get("href", "").rpartition("#")[2] if link is not None else ""
+        if to not in notes:
+            return {"is": "sup", "has": _inside(element, url, notes)}
+        return {"is": "note", "has": [n for p in notes[to].findall("p") for n in _inside(p, url, {})]}
     if tag == "pre" or tag == "code":
         return {"is": tag, "text": element.text_content()}
     if tag == "br":
@@ -169,7 +170,7 @@ def _node(element: Any, url: str, notes: Mapping[str, Any]) -> Node | list[Node]
         return {"is": "em", "has": [f"[Picture: {element.get('alt')}]"]} if element.get("alt") else []
     if tag in ("ul", "ol"):
         items = [{"has": _inside(item, url, notes)} for item in element.findall("li")]
-        return {"is": "list", "ordered": tag == "ol", "start": int(element.get("start") or 1), "has": items}
+        return {"is": "list", "ordered": tag == "ol", "start": _number(element.get("start")), "has": items}
     if tag == "dl":
         return {"is": "terms", "pairs": _pairs(element, url, notes)}
     if tag == "table":
@@ -187,6 +188,11 @@ def _node(element: Any, url: str, notes: Mapping[str, Any]) -> Node | list[Node]
     if tag == "p" or tag == "blockquote":
         return {"is": "p" if tag == "p" else "quote", "has": inside}
     return {"is": _INLINE[tag], "has": inside} if tag in _INLINE else inside
+
+
+def _number(text: str | None) -> int:
+    """Where a list begins; at 1 unless it says another number."""
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 7 else 1
 
 
 def _pairs(element: Any, url: str, notes: Mapping[str, Any]) -> list[list[list[Node]]]:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import IO, NamedTuple
 from unicodedata import category
@@ -169,7 +170,7 @@ class _Columns:
         self._width = len(head.columns)
         self._whole, self._marks = head.whole(), head.marks()
         # The place -1 is that of an empty cell, which `line` puts behind the others.
-        self._places = [head.place(name) for name in _FIELDS]
+        self._pick = itemgetter(*(head.place(name) for name in _FIELDS))
         self._kept = [head.place(name) for name in Listed._fields] if head.form.exact else []
 
     def line(self, number: int, row: Sequence[str]) -> Line:
@@ -179,7 +180,11 @@ class _Columns:
                 "", "has more fields than the first line names. A comma within a field needs quotation marks."
             )
         row = [*row, *[""] * (self._width - len(row) + 1)]
-        cells = [unguard(row[place]).strip() for place in self._places]
+        cells = self._pick(row)
+        together = "".join(cells)
+        if "'" in together:
+            cells = map(unguard, cells)
+        cells = list(map(str.strip, cells))
         email, word, name, first, last, subscribed_at, confirmed_at, source = cells
         try:
             where = address.parse(email)
@@ -191,7 +196,7 @@ class _Columns:
         said = self._said(word.lower(), row)
         if self._kept:
             return self._own(number, where, said, Listed(*(unguard(row[place]) for place in self._kept)))
-        if not "".join(cells).isprintable() or len(max(cells, key=len)) > _LONGEST_FIELD:
+        if len(together) > _LONGEST_FIELD or not together.isprintable():  # then one of them may be
             _check(dict(zip(_FIELDS, cells, strict=True)), _LONGEST_FIELD)
         subscribed_at, confirmed_at = (
             _moment("subscribed_at", subscribed_at),
@@ -271,22 +276,19 @@ def _check(cells: Mapping[str, str], longest: int) -> None:
             raise _Refusal(column, "is too long or has control characters.")
 
 
-def _is_moment(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
-
-
 def _moment(column: str, text: str) -> str:
     """A moment as the store keeps it: ISO 8601 in UTC, which it is taken to be in where no zone is named; a day stays
     a day. Raises _Refusal.
     """
     if not text:
         return ""
-    if len(text) == 20 and text[10] == "T" and text[19] == "Z" and _is_moment(text):
-        return text  # as most are
+    if len(text) == 20 and text[10] == "T" and text[19] == "Z":  # as most are
+        try:
+            datetime.fromisoformat(text)
+        except ValueError:
+            pass
+        else:
+            return text
     zone = _ZONE.search(text)
     plain = text[: zone.start()] + zone[1].replace("UTC", "Z").replace("GMT", "Z") if zone else text
     try:

@@ -18,6 +18,7 @@ MOST_BYTES = 32 * 1024
 _PATIENCE = 10.0  # seconds in which a body must have come
 _MOST_FIELDS = 20
 _LONGEST_NAME = 40
+_MOST_MARKS = 30  # accents on one letter
 _NAME = re.compile(rb'(?i)^content-disposition:[^\r\n]*;\s*name="([^"\r\n]*)"', re.MULTILINE)
 _BOUNDARY = re.compile(r'(?i);\s*boundary=(?:"([^"]{1,70})"|([^\s;,"]{1,70}))')
 # By these a text shows otherwise than it is: its direction is turned round (Trojan Source, CVE-2021-42574).
@@ -110,9 +111,23 @@ def _once(pairs: list[tuple[str, str]]) -> Fields:
     return fields
 
 
+def _composed(text: str, most: int) -> str:
+    """The text in Unicode's form C. ValueError where that would take long: the time grows with the square of the marks
+    that stand on one letter, and no language stacks so many.
+    """
+    if len(text) > 4 * most:
+        raise ValueError(f"This is longer than {most:,} characters.")
+    run = 0
+    for character in text:
+        run = run + 1 if unicodedata.combining(character) else 0
+        if run > _MOST_MARKS:
+            raise ValueError("This has characters in it that cannot be read. Please type it anew.")
+    return unicodedata.normalize("NFC", text)
+
+
 def line(fields: Fields, name: str, most: int) -> str:
     """A field of one line, trimmed; "" if it is not there. ValueError, with the reason, if it is no such line."""
-    text = unicodedata.normalize("NFC", fields.get(name, "")).strip()
+    text = _composed(fields.get(name, ""), most).strip()
     if len(text) > most:
         raise ValueError(f"This is longer than {most} characters.")
     if any(
@@ -124,7 +139,7 @@ def line(fields: Fields, name: str, most: int) -> str:
 
 def paragraphs(fields: Fields, name: str, most: int) -> str:
     """A field of several lines, trimmed, with line ends as "\\n" and without control characters. ValueError if too long."""
-    text = unicodedata.normalize("NFC", fields.get(name, "")).replace("\r\n", "\n").replace("\r", "\n")
+    text = _composed(fields.get(name, ""), most).replace("\r\n", "\n").replace("\r", "\n")
     text = "".join(
         character
         for character in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import calendar
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,10 @@ from newsletter.store.door import LIFETIMES, Letter, LetterKind
 from newsletter.tokens import Purpose, verify
 
 _HOUR = 3600
+
+
+# A path that is nothing but visible ASCII: it is kept, shown and exported.
+_PATH = re.compile(r"/[!-~]{0,199}")
 
 
 class Outcome(StrEnum):
@@ -136,7 +141,8 @@ class Porter:
     def page_of(self, request: Request) -> str:
         """The path of the page whose form this is, for the consent record; "" if the browser does not say."""
         url = urlsplit(request.headers.get("referer", ""))
-        return url.path[:200] if f"{url.scheme}://{url.netloc}" in self.place.origins() else ""
+        ours = f"{url.scheme}://{url.netloc}" in self.place.origins()
+        return url.path if ours and _PATH.fullmatch(url.path) else ""
 
     def day(self, moment: datetime) -> str:
         """A day as it is read where the house is: "2 February 2027"."""

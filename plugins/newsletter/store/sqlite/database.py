@@ -10,6 +10,7 @@ or not.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,7 @@ class Database:
                 path = ":memory:"
             else:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                os.close(os.open(self.path, os.O_CREAT, 0o600))  # addresses: nobody else's business
             self.db = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, factory=Connection)
             self.db.path = path
             wal = sqlite3.sqlite_version_info >= _WAL_IS_SOUND

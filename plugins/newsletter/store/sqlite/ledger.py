@@ -156,9 +156,8 @@ class SqliteLedger(Database):
                     raise self._no_step(claim, one)
                 if one.number in claimed:
                     claimed.remove(one.number)
-                    rows.append(
-                        (one.state, one.message_id, one.evidence, when, one.tried, claim.briefing, one.number)
-                    )
+                    told = (str(one.state), one.message_id, one.evidence, when, int(one.tried))
+                    rows.append((*told, claim.briefing, one.number))
                 # SES's events can be quicker than its answer: then the state is theirs and stays.
                 elif not db.execute(
                     queries.PROVEN, (one.message_id, claim.briefing, one.number, claim.attempt)

@@ -32,7 +32,7 @@ class SqlitePeople(Database):
         self.db.execute(f"PRAGMA cache_size = -{_CACHE}")
         self.db.execute("PRAGMA temp_store = MEMORY")
         while step := list(_rows(islice(rows, _IMPORT_STEP))):
-            left = [(one[2],) for one in step if one[3] is Subscription.UNSUBSCRIBED]
+            left = [(one[2],) for one in step if one[3] == Subscription.UNSUBSCRIBED]
             with self.writing() as db:
                 new = sum(
                     db.execute(queries.add(len(part)), list(chain.from_iterable(part))).rowcount
@@ -62,14 +62,6 @@ def _rows(subscribers: Iterable[Subscriber]) -> Iterator[tuple[bytes | str, ...]
     their index, which else would be read and written all over.
     """
     shared = secrets.token_bytes(_SHARED)
-    for one in subscribers:
-        yield (
-            shared + secrets.token_bytes(_OWN),
-            one.address.text,
-            one.address.key,
-            one.subscription,
-            one.name,
-            one.subscribed_at,
-            one.confirmed_at,
-            one.source,
-        )
+    for (text, key), subscription, *told in subscribers:
+        # sqlite3 takes a text as it is, and asks around what to do with an enum.
+        yield shared + secrets.token_bytes(_OWN), text, key, str(subscription), *told
