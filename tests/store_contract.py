@@ -108,6 +108,16 @@ class StoreContract:
         assert store.counts("2020-10").recipients == 0
         assert store.claim("2020-10", 50, "a", NOW) is None
 
+    def test_a_discarded_run_takes_its_suppressions_with_it_and_no_others(self, store: Store) -> None:
+        fill(store, 3)
+        store.suppress("reader0002@example.org", "hard_bounce", NOW, "elsewhere 550")
+        store.freeze(PACKAGE, NOW, "this machine")
+        submitted(store)
+        store.apply([sighting(1, Evidence.HARD_BOUNCE)], NOW)
+        assert store.audience(NOW).of(State.PENDING) == 1
+        store.discard("2020-10")
+        assert store.audience(NOW).of(State.PENDING) == 2
+
     # -- claiming and recording
 
     def test_nobody_is_in_two_claims(self, store: Store) -> None:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from newsletter.settle import QUIET, Stream, Verdict, judge
+from newsletter.settle import QUIET, Signs, Stream, Verdict, judge, judge_slice
+from newsletter.states import Evidence
 from newsletter.store import Doubt
 
 CALL = datetime(2020, 11, 2, 9, 0, tzinfo=UTC)
@@ -44,3 +45,14 @@ def test_any_one_sign_missing_keeps_it(
     doubt: Doubt, stream: Stream, after: timedelta, verdict: Verdict
 ) -> None:
     assert judge(doubt, stream, CALL + after)[0] is verdict
+
+
+@pytest.mark.parametrize(
+    ("bounced", "verdict"), [(0, Verdict.RELEASE), (2, Verdict.RELEASE), (3, Verdict.HOLD), (4, Verdict.HOLD)]
+)
+def test_a_slice_of_fifty_with_more_than_two_hard_bounces_lets_nobody_follow(
+    bounced: int, verdict: Verdict
+) -> None:
+    seen = {Evidence.SEND: 50, Evidence.DELIVERY: 50 - bounced, Evidence.HARD_BOUNCE: bounced}
+    assert judge_slice(Signs(50, 0, seen))[0] is verdict
+    assert judge_slice(Signs(50, 0, seen), heed_brakes=False)[0] is Verdict.RELEASE

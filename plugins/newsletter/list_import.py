@@ -9,7 +9,7 @@ word (`Line.vouched`) confirms somebody whom an earlier list had left pending.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
@@ -40,6 +40,10 @@ def judge(line: Line, now: Subscription | None) -> Fate:
     return Fate.KNOWN
 
 
+class _OneIsKnown(Exception):
+    """Not every line of a step is new."""
+
+
 class Intake:
     """Takes lines into a store, step by step; each step is one transaction, so that the same import goes on where it
     was cut off. `fates`, `added` (by status) and `suppressed` count while it does.
@@ -65,29 +69,22 @@ class Intake:
         """Take them in. After each step: the number of the last line. Raises StoreError, and what `lines` raises."""
         # A step is read before its transaction begins, so that slow input holds nobody up.
         for step in self._steps(lines):
-            digests = self._digests_of(step)
             with self._store.together():
-                self._take(self._unerased(step, digests))
+                self._take(self._unerased(step))
             yield step[-1].number
 
     def weigh(self, lines: Iterable[Line]) -> Iterator[int]:
         """The same, but only count what `take` would do."""
         standings: dict[str, Subscription] = {}
         for step in self._steps(lines):
-            unerased = self._unerased(step, self._digests_of(step))
+            unerased = self._unerased(step)
             for key, found in self._known(unerased).items():
                 standings.setdefault(key, found.subscription)
             self._judged(unerased, standings)
             yield step[-1].number
 
     def _take(self, step: list[Line]) -> None:
-        known = self._known(step)
-        judged = self._judged(step, {key: found.subscription for key, found in known.items()})
-        for line, fate in judged:
-            if fate is Fate.WITHDRAWN and (found := known.get(line.subscriber.address.key)):
-                self._store.unsubscribe(found.public_id, self._at, self._evidence)
-        self._store.import_subscribers(line.subscriber for line in step)
-        for line, fate in judged:
+        for line, fate in self._judged_and_taken(step):
             key = line.subscriber.address.key
             if fate is Fate.VOUCHED:
                 self._store.vouch(key, line.subscriber.source, self._at)
@@ -98,6 +95,28 @@ class Intake:
                 self._store.suppress(key, line.suppressed, at, line.kept.evidence)
             elif line.suppressed:
                 self._store.suppress(key, line.suppressed, self._at, self._evidence)
+
+    def _judged_and_taken(self, step: list[Line]) -> list[tuple[Line, Fate]]:
+        """Each line of which there is more to be done, with what becomes of it."""
+        try:  # as if all of them were new: in a new list they are
+            with self._store.together():
+                if self._store.import_subscribers(line.subscriber for line in step).added < len(step):
+                    raise _OneIsKnown
+        except _OneIsKnown:
+            return self._one_by_one(step)
+        self.fates[Fate.ADDED] += len(step)
+        self.added.update(line.subscriber.subscription for line in step)
+        self.suppressed += sum(line.suppressed != "" for line in step)
+        return [(line, Fate.ADDED) for line in step if line.kept or line.suppressed]
+
+    def _one_by_one(self, step: list[Line]) -> list[tuple[Line, Fate]]:
+        known = self._known(step)
+        judged = self._judged(step, {key: found.subscription for key, found in known.items()})
+        for line, fate in judged:
+            if fate is Fate.WITHDRAWN and (found := known.get(line.subscriber.address.key)):
+                self._store.unsubscribe(found.public_id, self._at, self._evidence)
+        self._store.import_subscribers(line.subscriber for line in step)
+        return judged
 
     def _known(self, step: list[Line]) -> Mapping[str, Known]:
         return self._store.known([line.subscriber.address.key for line in step])
@@ -117,17 +136,15 @@ class Intake:
             self.suppressed += bool(line.suppressed)
         return judged
 
-    def _digests_of(self, step: list[Line]) -> list[Sequence[bytes]]:
-        return [self._digests(line.subscriber.address.key) for line in step]
-
-    def _unerased(self, step: list[Line], digests: list[Sequence[bytes]]) -> list[Line]:
+    def _unerased(self, step: list[Line]) -> list[Line]:
         """Without those whose addresses were erased: they wanted to be forgotten, and not to come back by a list."""
-        erased = self._store.erased([digest for each in digests for digest in each])
+        digests = (self._digests(line.subscriber.address.key) for line in step)
+        erased = self._store.erased(digest for each in digests for digest in each)
         if not erased:
             return step
         kept = []
-        for line, mine in zip(step, digests, strict=True):
-            if erased.isdisjoint(mine):
+        for line in step:
+            if erased.isdisjoint(self._digests(line.subscriber.address.key)):
                 kept.append(line)
             else:
                 # Without the address: nothing of it is to be written down again.

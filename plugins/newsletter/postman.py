@@ -19,6 +19,7 @@ from typing import Protocol
 
 from newsletter.correspondence import Correspondence
 from newsletter.errors import Ambiguous, Refused, SesError, StoreBusy, StoreError, Throttled
+from newsletter.limits import USUAL
 from newsletter.pace import Every, Pace
 from newsletter.ses.post import Mail
 from newsletter.ses.submit import PRACTICE, Quota
@@ -134,6 +135,8 @@ class Postman:
     # How often in a row SES may refuse a letter for the moment, or not answer, before the round ends.
     patience = 5
     most_unanswered = 2
+    # How many confirmation letters are mailed within an hour; the other sign-ups wait their turn.
+    most_an_hour = USUAL.mailed_hour
     # How often to try to write down an answer while another process holds the database, half a minute each.
     record_tries = 20
 
@@ -195,10 +198,13 @@ class Postman:
         self._store.prune(self._clock() - KEPT)
 
     def round(self) -> Round:
-        """Mail every letter that is asked for. Ends early when SES takes none for now; what is left waits."""
+        """Mail every letter that is asked for. Ends early when SES takes none for now; what is left waits, and so do the
+        sign-ups of an hour that has had its number.
+        """
         counts: Counter[LetterState] = Counter()
         in_vain = unanswered = 0
-        while taken := self._store.next_letter(self._clock(), self._digests, self._mailer.place):
+        place, most = self._mailer.place, self.most_an_hour
+        while taken := self._store.next_letter(self._clock(), self._digests, place, most):
             letter, standing = taken
             if reason := judge(letter, standing, self._clock()):
                 answer = _Answer(LetterState.DROPPED, reason)

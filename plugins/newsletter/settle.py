@@ -25,6 +25,8 @@ QUIET = timedelta(minutes=15)
 # Of the mails whose end SES has told, so large a part may bounce hard or be complained about; and of how many at
 # least it is a part, since one in a handful says nothing.
 MOST_BOUNCES, MOST_COMPLAINTS, FEWEST = 0.025, 0.0005, 200
+# Of a first slice, which is too small for those: AWS reviews an account at 5 %.
+MOST_BOUNCES_OF_SLICE = 0.05
 
 
 class Verdict(StrEnum):
@@ -99,6 +101,12 @@ def judge_slice(signs: Signs, heed_brakes: bool = True) -> tuple[Verdict, str]:
     for kind, what in ((Evidence.RENDERING_FAILURE, "could not render"), (Evidence.REJECT, "rejected")):
         if count := seen.get(kind, 0):
             return Verdict.HOLD, f"SES accepted {count:,} mails that it then {what}"
+    bounces = seen.get(Evidence.HARD_BOUNCE, 0)
+    if heed_brakes and bounces > max(1, signs.accepted * MOST_BOUNCES_OF_SLICE):
+        return Verdict.HOLD, (
+            f"{bounces:,} of the first {signs.accepted:,} mails bounced for good: more than "
+            f"{MOST_BOUNCES_OF_SLICE:.0%}, so the list may be an old one"
+        )
     if heed_brakes and (reason := brakes(seen)):
         return Verdict.HOLD, reason
     if not signs.accepted:

@@ -102,6 +102,11 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
         if not as_submitted and not resend:
             say("", f"newsletter audit {month} names them. Decide with --assume-submitted or --resend.")
             sys.exit(1)
+        taken = sum(doubt.held for doubt in doubts if doubt.seen)
+        if resend:
+            say("", "Whoever of them has it already gets it twice, and nobody can take that back.")
+        if resend and taken:
+            say("", f"SES did take the calls that hold {taken:,} of them: most of those probably have it.")
         state, words = (State.PENDING, "pending again") if resend else (State.SUBMITTED, "taken to have it")
         if not yes and not click.confirm(f"{held:,} recipients are to be {words}. Go on?"):
             sys.exit(1)

@@ -130,7 +130,7 @@ def line(fields: Fields, name: str, most: int) -> str:
     text = _composed(fields.get(name, ""), most).strip()
     if len(text) > most:
         raise ValueError(f"This is longer than {most} characters.")
-    if any(
+    if not (text.isascii() and text.isprintable()) and any(
         unicodedata.category(character) in ("Cc", "Zl", "Zp") or character in _TURNING for character in text
     ):
         raise ValueError("This has characters in it that cannot be seen. Please type it anew.")

@@ -27,7 +27,7 @@ class Pages:
         """Raises SettingsError if no frame has been built, it has not its two marks, or a template is not sound."""
         self._path = frame
         self._stamp, self._parts = -1, ("", "", "")
-        self._templates = Environment(
+        environment = Environment(
             loader=FileSystemLoader(templates),
             autoescape=True,
             undefined=StrictUndefined,
@@ -35,11 +35,13 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._templates.globals.update(PUBLICATION=facts, SITE_ROOT=root)
+        environment.globals.update(PUBLICATION=facts, SITE_ROOT=root)
         try:
-            for path in sorted((templates / "door").glob("*.html")):
-                if path.name != "frame.html":  # Pelican's
-                    self._templates.get_template(f"door/{path.name}")
+            self._templates = {
+                path.stem: environment.get_template(f"door/{path.name}")
+                for path in sorted((templates / "door").glob("*.html"))
+                if path.name != "frame.html"  # Pelican's
+            }
         except TemplateSyntaxError as error:
             raise SettingsError(f"{error.filename}:{error.lineno}: {error.message}") from None
         self._frame()
@@ -53,14 +55,14 @@ class Pages:
         **values: Any,
     ) -> HTMLResponse:
         """The page `door/{name}.html` with these values, in the frame."""
-        content = self._templates.get_template(f"door/{name}.html").render(values, title=title)
+        content = self._templates[name].render(values, title=title)
         before, between, after = self._frame()
         page = "".join((before, html.escape(title), between, content, after))
         return HTMLResponse(page, status, dict(headers) if headers else None)
 
     def consent(self) -> str:
         """The words to which whoever signs up agrees, as they stand beside the form."""
-        words: Any = self._templates.get_template("door/consent.html").module
+        words: Any = self._templates["consent"].module
         return f"{html.unescape(words.offer)}\n{html.unescape(words.promise)}"
 
     def _frame(self) -> tuple[str, str, str]:

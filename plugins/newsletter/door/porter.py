@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import calendar
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
@@ -21,8 +21,9 @@ from newsletter.door.guard import Place
 from newsletter.door.pages import Pages
 from newsletter.door.stamps import Shown
 from newsletter.errors import StoreError
-from newsletter.limits import everybody, limits
+from newsletter.limits import counted_as, everybody, limits
 from newsletter.publication import Publication
+from newsletter.store import Store
 from newsletter.store.door import LIFETIMES, Letter, LetterKind
 from newsletter.tokens import Purpose, verify
 
@@ -84,11 +85,19 @@ class Porter:
             return Outcome.STEP, Shown.WORK
         if showing < Shown.STAMP and not vouched:
             return Outcome.STEP, Shown.STAMP
-        counting = [*limits(letter, self.keys[0], showing is Shown.WORK)]
+        key = self.keys[0]
+        asked = replace(letter, mailbox=counted_as(letter, key))
+        counting = [*limits(asked, key, showing is Shown.WORK)]
+        again = stamps.again(fields, asked, key)
         if showing is Shown.WORK:
-            counting.append(stamps.used_up(fields, self.keys[0]))
+            counting += [stamps.used_up(fields, key), again]
+
+        def ask(store: Store) -> bool:
+            repeated = showing is Shown.WORK and store.counted(again, now) > 0
+            return repeated or store.ask(asked, counting, form_text)
+
         try:
-            if await self.desk.write(lambda store: store.ask(letter, counting, form_text)):
+            if await self.desk.write(ask):
                 return Outcome.KEPT, showing
             if showing < Shown.WORK:
                 crowd = everybody(letter.kind)
@@ -100,8 +109,9 @@ class Porter:
 
     async def keep(self, letter: Letter) -> bool:
         """Have a letter written down for whoever has shown a token; False if too many were. Raises StoreError."""
-        counting = limits(letter, self.keys[0])
-        return await self.desk.write(lambda store: store.ask(letter, counting))
+        asked = replace(letter, mailbox=counted_as(letter, self.keys[0]))
+        counting = limits(asked, self.keys[0])
+        return await self.desk.write(lambda store: store.ask(asked, counting))
 
     def form(
         self,

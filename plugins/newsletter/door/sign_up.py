@@ -28,6 +28,7 @@ class SignUp:
         self._porter = porter
         self._title = f"Get the {porter.facts.name}"
         self._consent = porter.pages.consent()
+        self._version = form_version(self._consent)
 
     async def form(self, request: Request) -> Response:
         """The form by itself."""
@@ -47,7 +48,7 @@ class SignUp:
                 to=to,
                 at=porter.clock(),
                 ip=porter.ip(request),
-                form=form_version(self._consent),
+                form=self._version,
                 words={"page": porter.page_of(request)},
             )
             outcome, wanted = await porter.ask(request, letter, fields, self._consent)

@@ -18,14 +18,14 @@ from datetime import datetime, timedelta
 from enum import IntEnum
 from hashlib import sha256
 
-from newsletter.store.door import Limit
+from newsletter.store.door import Letter, Limit
 from newsletter.tokens import keyed_hash, stamp, stamped
 
 EARLIEST, LATEST = timedelta(seconds=2), timedelta(hours=24)
 # On average half of them are tried: one or two seconds of a laptop, a few of a phone.
 MOST = 150_000
-# The same work counts so often: a button pressed twice is no attack.
-_USES = 3
+# How many letters one piece of work is worth.
+_USES = 1
 
 
 class Shown(IntEnum):
@@ -69,6 +69,12 @@ def shown(fields: Mapping[str, str], now: datetime, keys: Sequence[bytes]) -> Sh
 def used_up(fields: Mapping[str, str], key: bytes) -> Limit:
     """What one piece of work counts against, so that it is not sold by the thousand."""
     return Limit(f"work {keyed_hash('work', fields.get('stamp', ''), key).hex()}", _USES, LATEST)
+
+
+def again(fields: Mapping[str, str], letter: Letter, key: bytes) -> Limit:
+    """What the same request with the same work counts against: a button pressed twice, which asks for nothing more."""
+    request = repr((fields.get("stamp", ""), letter.kind, letter.to.key, sorted(letter.words.items())))
+    return Limit(f"again {keyed_hash('again', request, key).hex()}", _USES, LATEST)
 
 
 def _number(made: str, key: bytes) -> int:

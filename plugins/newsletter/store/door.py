@@ -12,7 +12,7 @@ Nobody becomes a subscriber on a stranger's word: until its link is used, a sign
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -88,7 +88,8 @@ class Letter:
     MY_PAGE whoever has the address at the moment, which the store fills in; b"" where there is nobody. `ip` is the
     address the request came from and `form` the version of the form's text, for the consent record. `words` are
     the visitor's own, for the house (CONTACT: "email" is the visitor's address as `address.parse` has it), or the
-    facts of the request ("page": where the form was filled in).
+    facts of the request ("page": where the form was filled in). `mailbox` is a keyed hash that all spellings of the
+    reader's mailbox have in common, "" where nobody has worked it out.
     """
 
     id: bytes
@@ -100,6 +101,7 @@ class Letter:
     subscriber: bytes = b""
     words: Mapping[str, str] = field(default_factory=dict)
     state: LetterState = LetterState.ASKED
+    mailbox: str = ""
 
     def usable(self, at: datetime) -> bool:
         """Whether its link works at that moment; it was mailed, not used up, and not too long ago."""
@@ -110,8 +112,8 @@ class Letter:
 class Limit:
     """How often something may happen: at most `most` times in each `window` (they follow each other on the clock).
 
-    `key` names it without an address: a keyed hash, or a word such as "all". Where a `quiet` one is reached
-    nothing is kept and nobody is told.
+    `key` names it without an address: a keyed hash, or a word such as "all". Where a `quiet` one is reached the
+    letter is not kept, the other limits count all the same, and nobody is told.
     """
 
     key: str
@@ -172,7 +174,8 @@ class Door(Protocol):
     def ask(self, letter: Letter, limits: Sequence[Limit], form_text: str = "") -> bool:
         """Count against every limit and keep the letter: one durable transaction, alike for every address.
 
-        False, and neither letter nor count, if a limit is reached. `form_text` is kept once under `letter.form`,
+        False, and neither letter nor count, if a limit is reached. If only a quiet one is, True: the others have
+        counted, and a dropped letter of nobody's stands where the letter would. `form_text` is kept once under `letter.form`,
         so that what a subscriber agreed to can be read years later.
         """
         ...
@@ -190,13 +193,15 @@ class Door(Protocol):
         ...
 
     def next_letter(
-        self, at: datetime, digests: Digests = ..., through: str = ""
+        self, at: datetime, digests: Digests = ..., through: str = "", most: int | None = None
     ) -> tuple[Letter, Standing] | None:
         """The oldest letter asked for, claimed durably for one call of the SES `through`, with what is known of its
         address.
 
         `digests` finds the suppression of an address that was erased. The sign-up of somebody who is confirmed
-        already is claimed as MY_PAGE: only the owner of the mailbox learns of it.
+        already is claimed as MY_PAGE: only the owner of the mailbox learns of it. Sign-ups wait while `most`
+        confirmation letters were mailed in the hour before. What an address was mailed is what any spelling of its
+        mailbox was.
         """
         ...
 
@@ -258,8 +263,8 @@ class Door(Protocol):
         """The same by address: for whoever never became a subscriber too. False if nothing was kept of it."""
         ...
 
-    def erased(self, digests: Sequence[bytes]) -> set[bytes]:
-        """Those of the digests whose addresses were erased."""
+    def erased(self, digests: Iterable[bytes]) -> set[bytes]:
+        """Those of the digests whose addresses were erased; where nobody ever was, none is made."""
         ...
 
     def lagging(self) -> int:

@@ -162,7 +162,9 @@ class Ledger(Protocol):
         ...
 
     def discard(self, briefing: str) -> int:
-        """Forget a briefing's sending, recipients and all, as if it had never begun; how many recipients."""
+        """Forget a briefing's sending, recipients, suppressions by its bounces and all, as if it had never begun; how
+        many recipients. Turns stay.
+        """
         ...
 
     def found_sound(self, briefing: str, at: datetime) -> None:

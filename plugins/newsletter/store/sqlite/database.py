@@ -21,14 +21,15 @@ from pathlib import Path
 from newsletter.errors import StoreError
 from newsletter.store.sqlite.connection import Connection
 
-_VERSION = 5
+_VERSION = 6
 # What makes the newest form of each older one.
 _FORWARD = {
     0: ("schema.sql", "door.sql"),
     1: ("from-1.sql", "from-2.sql", "door.sql"),
     2: ("from-2.sql", "door.sql"),
     3: ("door.sql",),  # all that version 4 has and version 3 has not
-    4: ("from-4.sql",),
+    4: ("from-4.sql", "from-5.sql"),
+    5: ("from-5.sql",),
 }
 _WAL_IS_SOUND = (3, 51, 3)
 _WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))

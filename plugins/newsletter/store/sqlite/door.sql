@@ -19,10 +19,13 @@ CREATE TABLE letter (
     message_id  TEXT NOT NULL DEFAULT '',
     evidence    TEXT NOT NULL DEFAULT '', -- on what the state rests, in words
     changed_at  TEXT NOT NULL DEFAULT '',
-    through     TEXT NOT NULL DEFAULT ''  -- which SES: what was practice on this machine reached nobody
+    through     TEXT NOT NULL DEFAULT '', -- which SES: what was practice on this machine reached nobody
+    mailbox     TEXT NOT NULL DEFAULT ''  -- a keyed hash that all spellings of the reader's mailbox have in common
 ) STRICT;
 CREATE INDEX letter_open ON letter (number) WHERE state = 'asked';
 CREATE INDEX letter_address ON letter (address_key, mailed_at);
+CREATE INDEX letter_mailbox ON letter (mailbox, mailed_at) WHERE mailbox != '';
+CREATE INDEX letter_confirmation ON letter (mailed_at) WHERE kind = 'confirm' AND mailed_at != '';
 CREATE INDEX letter_message ON letter (message_id) WHERE message_id != '';
 
 -- How often something has happened in a stretch of time. A key is a keyed hash or a word, never an address.

@@ -63,6 +63,7 @@ class SqliteLedger(Database):
     def discard(self, briefing: str) -> int:
         """See Store."""
         with self.writing() as db:
+            db.execute(queries.UNSUPPRESS_DISCARDED, (briefing,))
             db.execute("DELETE FROM evidence WHERE briefing = ?", (briefing,))
             count = db.execute("DELETE FROM recipient WHERE briefing = ?", (briefing,)).rowcount
             db.execute("DELETE FROM exclusion WHERE briefing = ?", (briefing,))

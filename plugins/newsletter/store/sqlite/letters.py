@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,21 +23,23 @@ _COUNT = """
 INSERT INTO tally VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET count = count + 1 WHERE count < ?
 """
 _ASK = """
-INSERT INTO letter (id, kind, address, address_key, public_id, asked_at, asked_ip, form, words)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO letter (id, kind, state, address, address_key, mailbox, public_id, asked_at, asked_ip, form, words)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # A sign-up and a request for one's page are about whoever has the address now, and about nobody if nobody has.
 _LETTER = """
 SELECT letter.id, kind, letter.address, letter.address_key, asked_at, asked_ip, form,
-       iif(kind IN ('confirm', 'my_page'), coalesce(subscriber.public_id, x''), letter.public_id), words, state
+       iif(kind IN ('confirm', 'my_page'), coalesce(subscriber.public_id, x''), letter.public_id), words, state, mailbox
 FROM letter LEFT JOIN subscriber USING (address_key)
 """
-_NEXT = f"{_LETTER} WHERE state = 'asked' ORDER BY number LIMIT 1"
+_OPEN = "state = 'asked' AND (kind != 'confirm' OR NOT ?)"
+_NEXT = f"{_LETTER} WHERE {_OPEN} ORDER BY number LIMIT 1"
+_CONFIRMATIONS = "SELECT count(*) FROM letter WHERE kind = 'confirm' AND mailed_at != '' AND mailed_at > ?"
 _HAD = """
 SELECT count(*) FILTER (WHERE kind = 'confirm' AND state IN ('claimed', 'submitted', 'in_doubt')),
        max(mailed_at) FILTER (WHERE kind = 'confirm'),
        count(*) FILTER (WHERE kind = ? AND mailed_at > ?)
-FROM letter WHERE address_key = ? AND mailed_at != ''
+FROM letter WHERE (address_key = ? OR (mailbox = ? AND mailbox != '')) AND mailed_at != ''
 """
 _CLAIM = """
 UPDATE letter SET state = 'claimed', kind = ?, mailed_at = ?, changed_at = ?, through = ? WHERE id = ?
@@ -60,7 +63,7 @@ OUTDATED = {
 }
 # What a call's own answer, or the judgement before it, can make of a claimed letter; the rest its reader does.
 _ENDS = LETTER_STEPS[LetterState.CLAIMED] - {LetterState.ANSWERED}
-_DAY = timedelta(days=1)
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SUPPRESSES = {Evidence.HARD_BOUNCE: "hard_bounce", Evidence.COMPLAINT: "complaint"}
 ERASED = "erased:"
 
@@ -77,12 +80,14 @@ class SqliteLetters(Database):
                     seconds = int(limit.window.total_seconds())
                     row = (limit.key, seconds, now // seconds, limit.most)
                     if limit.most < 1 or not db.execute(_COUNT, row).rowcount:
-                        raise _Reached(limit)
+                        if not limit.quiet:
+                            raise _Reached
+                        letter = _nobodys(letter)
                 if form_text:
                     db.execute("INSERT OR IGNORE INTO form VALUES (?, ?)", (letter.form, form_text))
                 db.execute(_ASK, _row(letter))
-        except _Reached as reached:
-            return reached.limit.quiet
+        except _Reached:
+            return False
         return True
 
     def counted(self, limit: Limit, at: datetime) -> int:
@@ -104,13 +109,20 @@ class SqliteLetters(Database):
         return {(LetterKind(kind), LetterState(state)): count for kind, state, count in rows}
 
     def next_letter(
-        self, at: datetime, digests: Digests = lambda key: (), through: str = ""
+        self,
+        at: datetime,
+        digests: Digests = lambda key: (),
+        through: str = "",
+        most: int | None = None,
     ) -> tuple[Letter, Standing] | None:
         """See Door."""
-        if not self.db.execute("SELECT 1 FROM letter WHERE state = 'asked' LIMIT 1").fetchone():
+        full = (
+            most is not None and self.db.execute(_CONFIRMATIONS, (moment(at - _HOUR),)).fetchone()[0] >= most
+        )
+        if not self.db.execute(f"SELECT 1 FROM letter WHERE {_OPEN} LIMIT 1", (full,)).fetchone():
             return None  # nothing to do, so nobody to hold up
         with self.writing() as db:
-            row = db.execute(_NEXT).fetchone()
+            row = db.execute(_NEXT, (full,)).fetchone()
             if row is None:
                 return None
             letter = _letter(row)
@@ -121,7 +133,8 @@ class SqliteLetters(Database):
             kind = letter.kind
             if kind is LetterKind.CONFIRM and subscription is Subscription.CONFIRMED:
                 kind = LetterKind.MY_PAGE
-            unanswered, newest, today = db.execute(_HAD, (kind, moment(at - _DAY), letter.to.key)).fetchone()
+            about = (kind, moment(at - _DAY), letter.to.key, letter.mailbox)
+            unanswered, newest, today = db.execute(_HAD, about).fetchone()
             standing = Standing(
                 subscription,
                 suppressed(db, letter.to.key, digests),
@@ -130,7 +143,7 @@ class SqliteLetters(Database):
                 today,
             )
             db.execute(_CLAIM, (kind, moment(at), moment(at), through, letter.id))
-        return _letter((*row[:1], kind, *row[2:-1], LetterState.CLAIMED)), standing
+        return replace(letter, kind=kind, state=LetterState.CLAIMED), standing
 
     def letter_done(
         self, letter_id: bytes, state: LetterState, evidence: str, at: datetime, message_id: str = ""
@@ -195,9 +208,6 @@ class SqliteLetters(Database):
 class _Reached(Exception):
     """A limit is: what was counted so far is taken back."""
 
-    def __init__(self, limit: Limit) -> None:
-        self.limit = limit
-
 
 def find_letter(db: sqlite3.Connection, letter_id: bytes) -> Letter | None:
     """The letter of that id."""
@@ -239,12 +249,21 @@ def told_of_letter(db: sqlite3.Connection, sighting: Sighting, at: datetime) -> 
     ).rowcount
 
 
+def _nobodys(letter: Letter) -> Letter:
+    """What stands for a letter over a quiet limit, so that neither answer nor time tells it from one that is kept."""
+    return Letter(
+        letter.id, letter.kind, Address("", ""), letter.at, form=letter.form, state=LetterState.DROPPED
+    )
+
+
 def _row(letter: Letter) -> tuple[object, ...]:
     return (
         letter.id,
         letter.kind,
+        letter.state,
         letter.to.text,
         letter.to.key,
+        letter.mailbox,
         letter.subscriber,
         moment(letter.at),
         letter.ip,
@@ -254,7 +273,7 @@ def _row(letter: Letter) -> tuple[object, ...]:
 
 
 def _letter(row: tuple[Any, ...]) -> Letter:
-    number, kind, text, key, at, ip, form, subscriber, words, state = row
+    number, kind, text, key, at, ip, form, subscriber, words, state, mailbox = row
     return Letter(
         id=number,
         kind=LetterKind(kind),
@@ -265,4 +284,5 @@ def _letter(row: tuple[Any, ...]) -> Letter:
         subscriber=subscriber,
         words=json.loads(words),
         state=LetterState(state),
+        mailbox=mailbox,
     )

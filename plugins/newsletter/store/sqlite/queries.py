@@ -136,3 +136,9 @@ HOLD = """
 UPDATE recipient INDEXED BY recipient_attempt SET state = 'in_doubt', evidence = 'the sender ended before SES answered', changed_at = ?
 WHERE briefing = ? AND state = 'claimed'
 """
+# What the mails of a discarded run suppressed: each suppression by events begins its evidence with the mail's own id.
+UNSUPPRESS_DISCARDED = """
+DELETE FROM suppression WHERE reason IN ('hard_bounce', 'soft_bounces', 'complaint')
+  AND substr(evidence, 1, instr(evidence || ' ', ' ') - 1) IN (
+      SELECT message_id FROM evidence WHERE briefing = ? AND message_id != '')
+"""
