@@ -148,9 +148,19 @@ class DoorContract:
         assert not store.ask(letter(at=NOW + 2 * HOUR), [hourly, daily])
 
     def test_a_quiet_limit_tells_nobody_that_it_is_reached(self, store: Store) -> None:
-        quiet = Limit("address", 1, DAY, quiet=True)
-        assert [store.ask(letter(), [quiet]) for _ in range(3)] == [True] * 3
-        assert sum(store.letter_counts().values()) == 1
+        quiet, loud = Limit("address", 1, DAY, quiet=True), Limit("network", 3, DAY)
+        both = [quiet, loud]
+        asked = [letter() for _ in range(4)]
+        assert [store.ask(one, both) for one in asked] == [True] * 3 + [False]
+        assert (store.counted(quiet, NOW), store.counted(loud, NOW)) == (1, 3)
+        assert store.letter_counts() == {
+            (LetterKind.CONFIRM, LetterState.ASKED): 1,
+            (LetterKind.CONFIRM, LetterState.DROPPED): 2,
+        }
+        assert store.letter(asked[0].id) == asked[0]
+        over = store.letter(asked[1].id)
+        assert over
+        assert (over.to.text, over.to.key, over.ip, over.mailbox) == ("", "", "", "")  # nobody's
 
     def test_nothing_at_all_is_let_through_by_a_limit_of_none(self, store: Store) -> None:
         assert not store.ask(letter(), [Limit("closed", 0, HOUR)])
@@ -310,6 +320,32 @@ class DoorContract:
         mailed(store, "other@example.org", at=NOW + 3 * HOUR)
         assert standing(store, at=NOW + 4 * HOUR) == Standing(None, "", 2, NOW + HOUR, 2)
         assert standing(store, at=NOW + 30 * HOUR).today == 0
+
+    def test_what_one_mailbox_was_mailed_counts_for_each_of_its_spellings(self, store: Store) -> None:
+        mailed(store, "victim+1@example.org", mailbox="a hash")
+        mailed(store, "other@example.org", mailbox="another hash")
+        mailed(store, "nobody.knows@example.org")
+        store.ask(letter("victim+2@example.org", at=NOW + HOUR, mailbox="a hash"), [])
+        taken = store.next_letter(NOW + HOUR, digests)
+        assert taken
+        assert taken[0].mailbox == "a hash"
+        assert taken[1] == Standing(None, "", 1, NOW, 1)
+
+    def test_sign_ups_wait_while_the_hour_has_had_its_number_and_nothing_else_does(
+        self, store: Store
+    ) -> None:
+        for n in range(2):
+            mailed(store, f"r{n}@example.org")
+        waits, page = letter("r2@example.org"), letter("r3@example.org", LetterKind.MY_PAGE)
+        for one in (waits, page):
+            store.ask(one, [])
+        taken = store.next_letter(NOW, digests, most=2)
+        assert taken
+        assert taken[0].id == page.id
+        assert store.next_letter(NOW + HOUR / 2, digests, most=2) is None
+        taken = store.next_letter(NOW + HOUR, digests, most=2)
+        assert taken
+        assert taken[0].id == waits.id
 
     def test_an_answered_letter_is_no_unanswered_one_and_takes_the_others_with_it(self, store: Store) -> None:
         mailed(store)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -165,3 +166,38 @@ def test_the_commands_settle_a_month_by_themselves(project: Project) -> None:
     assert "release" in done.stdout
     accepts = [json.loads(line)["to"] for line in project.read("var/accepts.jsonl").splitlines()]
     assert set(Counter(to for to in accepts if to.startswith("reader")).values()) == {1}
+
+
+KEYS = (b"k" * 32,)
+
+
+def test_forged_events_with_made_up_calls_decide_about_nobody(evening: Evening) -> None:
+    """SES itself tells of these mails: somebody else of the account mails them with our tags."""
+    evening.own.plan(calls=[{"operation": "SendBulkEmail", "call": 2, "action": "reset", "when": "before"}])
+    evening.deliver()
+    queue = EventQueue(evening.own.server.queue_url, evening.own.server.topic_arn)
+    reader = Aftermath(evening.store, queue, evening.folder / "quarantine", evening.clock, KEYS)
+    assert reader.read(wait=2).foreign == 0
+    before = evening.states()
+    for number in range(1, 121):
+        evening.ses.canary(
+            SENDER, {"briefing": "2020-10", "attempt": f"{number:032x}", "recipient": str(number)}
+        )
+    read = reader.read(wait=2)
+    assert read.foreign >= 120
+    assert (read.fresh, read.poison) == (0, 0)
+    assert evening.states() == before
+
+
+def test_genuine_events_count_in_a_ledger_that_does_not_know_the_calls(evening: Evening) -> None:
+    backup = evening.folder / "backup.db"
+    evening.store.freeze(replace(PACKAGE, sender=SENDER), evening.clock())
+    with sqlite3.connect(evening.folder / "newsletter.db") as source, sqlite3.connect(backup) as target:
+        source.backup(target)
+    evening.deliver()
+    store = open_store(f"sqlite:///{backup}")
+    queue = EventQueue(evening.own.server.queue_url, evening.own.server.topic_arn)
+    read = Aftermath(store, queue, evening.folder / "quarantine", evening.clock, KEYS).read(wait=2)
+    assert read.foreign == 0
+    assert dict(store.counts("2020-10").states) == {State.DELIVERED: 120}
+    store.close()

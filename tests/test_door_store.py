@@ -18,6 +18,7 @@ from newsletter.errors import StoreBusy, StoreError
 from newsletter.states import Evidence, State
 from newsletter.store import Outcome, Sighting, Store, Subscription, open_store
 from newsletter.store.door import LetterKind, Limit, Used
+from newsletter.store.sqlite import letters
 from tests.door_contract import (
     DAY,
     HOUR,
@@ -398,12 +399,18 @@ def test_a_page_that_cannot_be_read_is_told_when_its_rows_come(path: Path, store
     damaged.close()
 
 
-def test_letters_of_the_form_before_say_nothing_of_their_way(path: Path, store: Store) -> None:
+@pytest.mark.parametrize(("version", "new"), [(4, ("mailbox", "through")), (5, ("mailbox",))])
+def test_letters_of_the_forms_before_say_nothing_of_their_way(
+    path: Path, store: Store, version: int, new: tuple[str, ...]
+) -> None:
     one = mailed(store)
     store.close()
     old = sqlite3.connect(path)
-    old.execute("ALTER TABLE letter DROP COLUMN through")
-    old.execute("PRAGMA user_version = 4")
+    for index in ("letter_mailbox", "letter_confirmation"):
+        old.execute(f"DROP INDEX {index}")
+    for column in new:
+        old.execute(f"ALTER TABLE letter DROP COLUMN {column}")
+    old.execute(f"PRAGMA user_version = {version}")
     old.close()
     store = open_store(f"sqlite:///{path}")
     assert store.letter(one.id) == one
@@ -416,6 +423,8 @@ def test_every_index_that_the_door_needs_is_used(store: Store) -> None:
     plans = {
         "SELECT 1 FROM letter WHERE state = 'asked' LIMIT 1": "letter_open",
         "SELECT count(*) FROM letter WHERE address_key = 'x' AND mailed_at != ''": "letter_address",
+        letters._HAD.replace("?", "'x'"): "letter_mailbox",
+        letters._CONFIRMATIONS.replace("?", "'x'"): "letter_confirmation",
         "SELECT 1 FROM letter WHERE id = x'00'": "sqlite_autoindex_letter_1",
         "SELECT 1 FROM letter WHERE message_id = 'x' AND message_id != ''": "letter_message",
     }

@@ -460,3 +460,19 @@ def test_make_approves_what_it_has_just_built_and_a_second_time_mails_nobody(des
     desk.edit()
     assert "nothing was posted" in make_send()
     assert Counter(desk.mailed().values()) == {1: 20}
+
+
+def test_a_key_that_is_lost_is_not_made_anew_where_mails_are_out(desk: Desk, hash_of: str) -> None:
+    desk.people(2)
+    desk.send("--approve", hash_of)
+    (desk.project.path / "var/secret.key").unlink()
+    done = desk.run("send", "2020-09", "--approve", desk.project.hash("2020-09"))
+    assert done.returncode == 1
+    assert "secret.key is gone" in done.stderr
+    assert not (desk.project.path / "var/secret.key").exists()
+
+
+def test_what_is_offered_to_be_pasted_does_what_was_typed(desk: Desk, hash_of: str) -> None:
+    desk.people(3)
+    said = desk.refused("--at", "2030-01-01 10:00", "--canary", "2")
+    assert f'newsletter send {MONTH} --canary 2 --at "2030-01-01 10:00" --approve {hash_of}' in said

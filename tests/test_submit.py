@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from newsletter import tokens
@@ -390,6 +391,19 @@ def test_a_nonsensical_account_is_told_in_words_and_freezes_nobody(
         deliver(store, clock)
     assert store.frozen("2020-10") is None
     assert aws.posts() == []
+
+
+def test_what_is_posted_is_what_botocore_would_write_itself(aws: StandIn) -> None:
+    """The entries pass its model of the API by, for speed; it still has to find nothing wrong with them."""
+    aws.always(Answer(body=results(GOOD, GOOD)))
+    Ses("events-1").submit("template-1", PACKAGE, ENTRIES, TAGS)
+    (posted,) = aws.posts()
+    boto3.client("sesv2").send_bulk_email(**posted)
+    assert aws.posts() == [posted, posted]
+    assert [entry["Destination"]["ToAddresses"] for entry in posted["BulkEmailEntries"]] == [
+        ["reader0@example.org"],
+        ["reader1@example.org"],
+    ]
 
 
 def test_each_entry_s_result_is_its_own(aws: StandIn) -> None:

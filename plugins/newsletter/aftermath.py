@@ -3,6 +3,9 @@
     queue ─► parse ─► store.apply ─► delete        a message that is no event goes to the quarantine
     doubts ─► settle.judge ─► store.release        what a person must decide stays
 
+An event decides about a recipient only if its mail's tag is the id of a call that one of our ledgers made: that can be
+told of one restored from a backup, which does not know all of its own calls, and nobody else can write such a tag.
+
 A message is deleted after its events are in the store, never before; reading it twice changes nothing.
 """
 
@@ -10,18 +13,20 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from newsletter import settle
+from newsletter import settle, tokens
 from newsletter.ses.events import Event, Kind, Poison
 from newsletter.ses.queue import EventQueue, Message
 from newsletter.settle import Stream, Verdict
 from newsletter.states import Evidence, State
 from newsletter.store import Sighting, Store
+from newsletter.store.door import TAG
 
 # The tag `briefing` of a canary; no month is written like it.
 CANARY = "canary"
@@ -45,11 +50,14 @@ class CanaryMailer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What reading the queue brought: messages, sightings that were about our mails and new, poison."""
+    """What reading the queue brought: messages, sightings that were about our mails and new, poison, and events that
+    name a call that we never made.
+    """
 
     messages: int
     fresh: int
     poison: int
+    foreign: int = 0
 
 
 def sighting(event: Event) -> Sighting | None:
@@ -70,30 +78,43 @@ class Aftermath:
     """Reads the queue into one store."""
 
     def __init__(
-        self, store: Store, queue: EventQueue, quarantine: Path, clock: Callable[[], datetime]
+        self,
+        store: Store,
+        queue: EventQueue,
+        quarantine: Path,
+        clock: Callable[[], datetime],
+        keys: Sequence[bytes] = (),
     ) -> None:
-        """`quarantine` is a folder for messages that are no events."""
+        """`quarantine` is a folder for messages that are no events. With the secret `keys`, newest first, an event must
+        prove that the call it names was ours; without them, the store need only know its recipient.
+        """
         self._store, self._queue, self._quarantine, self._clock = store, queue, quarantine, clock
+        self._keys = keys
 
     def read(self, wait: int = 0, most: int | None = None) -> Read:
         """Read until the queue gives nothing (or `most` messages, about), waiting up to `wait` seconds for the first.
 
         Raises SesError, StoreError; what was read is in the store then, and what was not is still in the queue.
         """
-        messages = fresh = poison = 0
+        messages = fresh = poison = foreign = 0
+        digests = partial(tokens.digests, keys=self._keys)
         while (most is None or messages < most) and (batch := self._queue.receive(wait)):
             sightings: list[Sighting] = []
             for message in batch:
                 try:
-                    sightings += self._sightings(message)
+                    seen = self._sightings(message)
                 except Poison as reason:
                     poison += 1
                     self._put_aside(message, reason)
-            fresh += self._store.apply(sightings, self._clock())
+                    continue
+                ours = [one for one in seen if self._is_ours(one)]
+                sightings += ours
+                foreign += len(seen) - len(ours)
+            fresh += self._store.apply(sightings, self._clock(), digests)
             self._queue.delete(batch)
             messages += len(batch)
             wait = 0
-        return Read(messages, fresh, poison)
+        return Read(messages, fresh, poison, foreign)
 
     def settle(self, briefing: str, quiet: timedelta = settle.QUIET) -> list[tuple[int, Verdict, str]]:
         """Judge each unanswered call of a briefing: (recipients, verdict, why). Releases those SES never took.
@@ -128,6 +149,16 @@ class Aftermath:
             elif seen := sighting(event):
                 found.append(seen)
         return found
+
+    def _is_ours(self, seen: Sighting) -> bool:
+        """Whether one of our ledgers can have made the call; older versions wrote ids that prove nothing. Where SES
+        leaves our tags out, its own message id tells, which nobody can guess.
+        """
+        if not self._keys or not seen.briefing or seen.number is None or seen.briefing == TAG:
+            return True
+        return tokens.is_attempt(seen.attempt, seen.briefing, self._keys) or self._store.attempted(
+            seen.briefing, seen.attempt
+        )
 
     def _put_aside(self, message: Message, reason: Poison) -> None:
         self._quarantine.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,7 @@ from newsletter.pace import Every, Pace, patiently
 from newsletter.ses.submit import Entry, Quota
 from newsletter.states import ACCEPTED, OPEN, State
 from newsletter.store import Claim, Counts, Outcome, Recipient, Store
-from newsletter.tokens import Purpose, mint
+from newsletter.tokens import Purpose, attempt_id, mint
 from newsletter.turn import TurnMaker, Turns
 from newsletter.vigil import Vigil
 
@@ -192,7 +192,8 @@ class Delivery:
             if not self._wait(pace.wait(size)):
                 break
             first = () if room == math.inf else self._testers
-            claim = self._store.claim(briefing, size, secrets.token_hex(16), self._clock(), first)
+            attempt = attempt_id(briefing, self._links.secret_keys)
+            claim = self._store.claim(briefing, size, attempt, self._clock(), first)
             if claim is None:
                 return ""
             # All of a full call, or all there are, cannot be refused for what they are.

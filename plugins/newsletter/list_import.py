@@ -70,7 +70,9 @@ class Intake:
         # A step is read before its transaction begins, so that slow input holds nobody up.
         for step in self._steps(lines):
             with self._store.together():
-                self._take(self._unerased(step))
+                if unerased := self._unerased(step):
+                    self._take(unerased)
+                    self._suppress_again(unerased)
             yield step[-1].number
 
     def weigh(self, lines: Iterable[Line]) -> Iterator[int]:
@@ -135,6 +137,16 @@ class Intake:
                 self.added[line.subscriber.subscription] += 1
             self.suppressed += bool(line.suppressed)
         return judged
+
+    def _suppress_again(self, step: list[Line]) -> None:
+        """Whoever is suppressed by digest only, since a database was put back that did not know the address."""
+        digests = (self._digests(line.subscriber.address.key) for line in step)
+        reasons = self._store.stood_in(digest for each in digests for digest in each)
+        for line in step if reasons else ():
+            key = line.subscriber.address.key
+            reason = next((reasons[digest] for digest in self._digests(key) if digest in reasons), "")
+            if reason:
+                self._store.suppress(key, reason, self._at, "suppressed here before")
 
     def _unerased(self, step: list[Line]) -> list[Line]:
         """Without those whose addresses were erased: they wanted to be forgotten, and not to come back by a list."""

@@ -84,6 +84,24 @@ def digests(address_key: str, keys: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(keyed_hash("erased", address_key, key) for key in keys)
 
 
+def attempt_id(briefing: str, keys: Sequence[bytes]) -> str:
+    """A new id for one call of SES, 32 hex digits: half of it random, half a keyed hash of that. So an event that comes
+    back with it is about a mail of ours, whichever copy of the ledger made the call.
+    """
+    nonce = secrets.token_hex(8)
+    return nonce + _attempt_hash(briefing, nonce, keys[0])
+
+
+def is_attempt(text: str, briefing: str, keys: Sequence[bytes]) -> bool:
+    """Whether `attempt_id` made this text for this briefing, with any of the keys."""
+    nonce, own = text[:16], text[16:].encode()
+    return any(hmac.compare_digest(own, _attempt_hash(briefing, nonce, key).encode()) for key in keys)
+
+
+def _attempt_hash(briefing: str, nonce: str, key: bytes) -> str:
+    return keyed_hash("attempt", f"{briefing}\0{nonce}", key).hex()[:16]
+
+
 @lru_cache(maxsize=16)
 def _key_id(key: bytes) -> bytes:
     return sha256(b"key id\0" + key).digest()[:_KEY_ID]

@@ -45,6 +45,29 @@ class TurnMaker(Protocol):
         ...
 
 
+class TurnReader(Protocol):
+    """Whoever can look at a turn; `ses.submit.Ses` can."""
+
+    def turn_holder(self, name: str) -> str:
+        """Whose turn it is, "" for nobody's."""
+        ...
+
+
+def overtaken(store: Store, ses: TurnReader, briefing: str, through: str) -> StoreError | None:
+    """What is wrong if SES has a turn of this briefing that is not this ledger's; it takes none, so it is for whoever
+    is about to read events: an old copy must not take them from the newest. Raises SesError.
+    """
+    newest = store.turn(_book(briefing, through))
+    if (
+        newest
+        and not newest.taken
+        and ses.turn_holder(_name(briefing, newest.number)) not in ("", newest.owner)
+    ):
+        return _overtaken(briefing, newest.number)
+    number = newest.number + 1 if newest else 1
+    return _overtaken(briefing, number) if ses.turn_holder(_name(briefing, number)) else None
+
+
 class Turns:
     """The turns of one briefing at one SES. Whoever takes one holds `store.sending(briefing)`."""
 
@@ -59,7 +82,7 @@ class Turns:
     ) -> None:
         """`through` names the SES: each counts from one, so that practice does not use up the real one's numbers."""
         self._store, self._ses, self._briefing = store, ses, briefing
-        self._book = f"{briefing} {through}".rstrip()
+        self._book = _book(briefing, through)
         self._clock, self._pause = clock, pause
 
     def take(self, takeover: bool = False) -> None:
@@ -71,10 +94,10 @@ class Turns:
         if newest := self._store.turn(self._book):
             number = newest.number + 1
             if not newest.taken and not self._ask(newest) and not takeover:
-                raise self._overtaken(newest.number)
+                raise _overtaken(self._briefing, newest.number)
         while not self._take(number):
             if not takeover:
-                raise self._overtaken(number)
+                raise _overtaken(self._briefing, number)
             number += 1
 
     def close(self) -> str:
@@ -92,7 +115,7 @@ class Turns:
 
     def _ask(self, turn: Turn) -> bool:
         """Whether SES gives us this turn, which the ledger holds already."""
-        name = self._name(turn.number)
+        name = _name(self._briefing, turn.number)
         try:
             owner = patiently(lambda: self._ses.create_turn(name, turn.owner), self._pause)
         except Ambiguous as doubt:
@@ -106,17 +129,23 @@ class Turns:
         self._store.drop_turn(self._book, turn.number)
         return owner is None  # an SES without turns has no fence
 
-    def _overtaken(self, number: int) -> StoreError:
-        briefing = self._briefing
-        command = (issue.of_id(briefing) or Issue(briefing)).command
-        return StoreError(
-            f"{briefing}: another ledger has mailed it, or begun to: SES has turn {number} of it (the template "
-            f"{self._name(number)}), and this ledger does not know of it. So this one was restored from a backup, or "
-            "another machine sends the same briefing; whoever is pending here may have been mailed from there. Nobody "
-            "was mailed now. Send with the newest ledger. If this is the only one left, see who has it according to "
-            f"this one (newsletter audit {briefing}); {command} --takeover reads what SES still tells of it, and then "
-            "mails all who are pending here, whatever the other ledger did."
-        )
 
-    def _name(self, number: int) -> str:
-        return f"briefing-{self._briefing}-turn-{number}"
+def _overtaken(briefing: str, number: int) -> StoreError:
+    command = (issue.of_id(briefing) or Issue(briefing)).command
+    return StoreError(
+        f"{briefing}: another ledger has mailed it, or begun to: SES has turn {number} of it (the template "
+        f"{_name(briefing, number)}), and this ledger does not know of it. So this one was restored from a backup, or "
+        "another machine sends the same briefing; whoever is pending here may have been mailed from there. Nobody "
+        "was mailed now. Send with the newest ledger. If this is the only one left, see who has it according to "
+        f"this one (newsletter audit {briefing}); {command} --takeover reads what SES still tells of it, and then "
+        "mails all who are pending here, whatever the other ledger did."
+    )
+
+
+def _name(briefing: str, number: int) -> str:
+    return f"briefing-{briefing}-turn-{number}"
+
+
+def _book(briefing: str, through: str) -> str:
+    """Under which name the ledger keeps the turns."""
+    return f"{briefing} {through}".rstrip()

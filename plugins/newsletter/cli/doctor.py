@@ -59,16 +59,18 @@ def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, as_j
     _tell(lambda shown: examine(patient, leave_out, shown.asking, shown.found), as_json, patient.month)
 
 
-def require_sound(mailing: str) -> None:
+def require_sound(mailing: str, takeover: bool = False) -> None:
     """Examine all that a mailing needs, before it begins or goes on, and tell what is not as it should be.
 
-    Raises SettingsError, with nobody mailed, if anything is broken.
+    Raises SettingsError, with nobody mailed, if anything is broken. With `takeover`, another ledger may
+    have had a turn.
     """
-    from newsletter.doctor import examine
+    from newsletter.doctor import Part, examine
 
     with Examination() as shown:
         findings = examine(
             _patient(mailing, _PATIENCE),
+            {Part.TURN: "--takeover"} if takeover else {},
             asking=shown.asking,
             found=lambda finding: shown.found(finding) if finding.mend else None,
         )

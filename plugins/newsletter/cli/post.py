@@ -19,6 +19,7 @@ from newsletter.show import say_error
 @click.option("--attached", is_flag=True, help="End when standard input ends, and so with whoever began it.")
 def post(attached: bool) -> None:
     """Mail what is asked for at the door, until interrupted. newsletter web has it done by itself."""
+    from newsletter.cli.keys import keys_of
     from newsletter.correspondence import Correspondence
     from newsletter.interrupt import heeding
     from newsletter.postman import Postman
@@ -28,14 +29,15 @@ def post(attached: bool) -> None:
 
     facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
     facts = replace(facts, site_url=settings.site_url or facts.site_url)
-    keys = settings.secret_keys()
+    store = open_store(settings.store_url)
+    keys = keys_of(settings, store)
     ending = threading.Event()
 
     def pause(seconds: float) -> None:
         ending.wait(seconds)
 
     postman = Postman(
-        open_store(settings.store_url),
+        store,
         Post(settings.configuration_set, settings.region),
         Correspondence(facts, keys),
         digests=lambda address_key: digests(address_key, keys),

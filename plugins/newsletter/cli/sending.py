@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -17,8 +18,9 @@ from newsletter import issue, publication
 from newsletter.cli import approving, begun, waiting
 from newsletter.cli import doctor as examining
 from newsletter.cli.events import reader
+from newsletter.cli.keys import keys_of
 from newsletter.cli.words import MONTH
-from newsletter.errors import SettingsError
+from newsletter.errors import SesError, SettingsError
 from newsletter.interrupt import heeding
 from newsletter.issue import Issue
 from newsletter.publication import Publication
@@ -136,14 +138,19 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
 
     facts = publication.load(Path(publication.FILE))
     settings = Settings.from_env()
-    links = Links(settings.site_url or facts.site_url, settings.secret_keys())
-    command = (issue.of_id(briefing) or Issue(briefing)).command
+    site_url = settings.site_url or facts.site_url
+    command = _as_typed((issue.of_id(briefing) or Issue(briefing)).command, options)
+    timed = _at_its_time(command, options)
     _check(options, facts)
     if options.test:
-        _rehearse(packages.read(folder), facts, settings, links, options.addresses)
+        nobodys = Links(
+            site_url, (secrets.token_bytes(32),)
+        )  # a test's links are nobody's, so any key will do
+        _rehearse(packages.read(folder), facts, settings, nobodys, options.addresses)
         return
     due, lateness = waiting.due_at(options.at, options.late, facts, command)
     store = open_store(settings.store_url)
+    links = Links(site_url, keys_of(settings, store))
     watch = reader(store, settings)
     if options.canary and not watch:
         raise SettingsError(
@@ -159,20 +166,20 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
         ses = begun.same_ses(store, briefing, settings)
         _refuse_local_links(settings, ses)
         begun.tell(package, store.counts(briefing), ses)
-        examining.require_sound(briefing)
+        _examine(store, ses, briefing, options)
     else:
         package = packages.read(folder)
         ses = Ses(settings.configuration_set, settings.region)
         _refuse_local_links(settings, ses)
         approving.tell_package(package)
-        proposal = approving.propose(store, package, command, corrects)
+        proposal = approving.propose(store, package, timed, corrects)
         approving.tell_audience(proposal)
         approving.tell_way(proposal.audience, ses.quota(), ses)
-        examining.require_sound(briefing)
+        _examine(store, ses, briefing, options)
         approving.settle(proposal, options.approve, options.expect, at_terminal())
     if due:
         waiting.wait(due, lateness, facts, command)
-        examining.require_sound(briefing)
+        _examine(store, ses, briefing, options)
     with store.sending(briefing):
         # Meanwhile it may have been begun elsewhere; the package may be another one, and so may the audience.
         if frozen := store.frozen(briefing):
@@ -181,14 +188,34 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
                 return
             ses = begun.same_ses(store, briefing, settings)
         else:
-            again = approving.propose(store, packages.read(folder) if due else package, command, corrects)
+            again = approving.propose(store, packages.read(folder) if due else package, timed, corrects)
             approving.settle(again, package.content_hash, options.expect, can_ask=False)
         report, seconds = _submit(store, ses, package, links, watch, facts.testers, corrects, options)
-        if watch and report.counts.of(State.IN_DOUBT):
-            watch.mail_canary(ses, package.sender)
     _tell_report(command, briefing, report, seconds, options.quiet, bool(settings.events_queue_url))
+    if watch and report.counts.of(State.IN_DOUBT):
+        from newsletter.pace import patiently
+
+        try:  # one that comes back later shows that events of today would have come too
+            patiently(lambda: watch.mail_canary(ses, package.sender), time.sleep)
+        except SesError as error:
+            say_error(f"The canary that would help to settle those in doubt could not be mailed: {error}")
     if report.stopped or report.counts.of(*OPEN, State.FAILED):
         sys.exit(1)
+
+
+def _as_typed(command: str, options: Options) -> str:
+    """The command with what was typed of how to mail, so that one offered to be pasted does nothing else."""
+    words = [command]
+    words += [f"--canary {options.canary}"] if options.canary else []
+    words += ["--no-brakes"] if options.no_brakes else []
+    return " ".join(words)
+
+
+def _at_its_time(command: str, options: Options) -> str:
+    words = [command]
+    words += [f'--at "{options.at}"'] if options.at else []
+    words += [f"--late {options.late}"] if options.late is not None else []
+    return " ".join(words)
 
 
 def _check(options: Options, facts: Publication) -> None:
@@ -205,6 +232,17 @@ def _check(options: Options, facts: Publication) -> None:
         raise click.UsageError(
             "--test mails its testers at once and needs no approval: leave the others out."
         )
+
+
+def _examine(store: Store, ses: Ses, briefing: str, options: Options) -> None:
+    """Look at all that the mailing needs. The examination reads events, which an old copy of the ledger must not: so
+    first whether this is one. Raises StoreError, SettingsError, SesError.
+    """
+    from newsletter.turn import overtaken
+
+    if not options.takeover and (error := overtaken(store, ses, briefing, ses.place)):
+        raise error
+    examining.require_sound(briefing, options.takeover)
 
 
 def _refuse_local_links(settings: Settings, ses: Ses) -> None:
@@ -302,6 +340,12 @@ def _tally(store: Store, briefing: str, corrects: str) -> Tally:
     return Tally(counts.recipients, counts.recipients - counts.of(State.PENDING, State.CLAIMED), states)
 
 
+def _way_on(command: str, stopped: str) -> str:
+    if "bounce" in stopped or "complaint" in stopped:
+        return f"See newsletter audit, and why; if it should go on all the same: {command} --no-brakes"
+    return f"The same command goes on: {command}"
+
+
 def _tell_report(
     command: str, briefing: str, report: Report, seconds: float, quiet: float, events: bool
 ) -> None:
@@ -323,7 +367,8 @@ def _tell_report(
     say("mail", f"{briefing}: {', '.join(parts)}", seconds)
     if in_doubt := counts.of(State.IN_DOUBT):
         how = (
-            f"Send again in {quiet:.0f} minutes: SES's events will tell."
+            f"Send again after {quiet:g} minutes: SES's events mostly tell. What they leave open, you decide: newsletter resolve "
+            f"{briefing}"
             if events
             else f"Without EVENTS_QUEUE_URL only you can tell: newsletter resolve {briefing}"
         )
@@ -336,5 +381,5 @@ def _tell_report(
     if report.stopped:
         say_error(
             f"Stopped: {report.stopped.rstrip('.')}. {counts.of(State.PENDING):,} are pending, and nobody of "
-            f"them was mailed. The same command goes on: {command}"
+            f"them was mailed. {_way_on(command, report.stopped)}"
         )

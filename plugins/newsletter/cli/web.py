@@ -62,6 +62,7 @@ def web(host: str, port: int, no_postman: bool) -> None:
 @contextmanager
 def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[ASGIApp]:
     """The door's application, for as long as the block lasts. Raises SettingsError, StoreError."""
+    from newsletter.cli.keys import keys_of
     from newsletter.cli.subscribers import refusals
     from newsletter.door.app import create_app
     from newsletter.door.desk import Desk
@@ -71,14 +72,16 @@ def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[
     from newsletter.door.stamps import Shown
     from newsletter.store import open_store
 
-    open_store(settings.store_url).close()  # what is wrong with it is told now, and not to the first visitor
+    store = open_store(settings.store_url)  # what is wrong with it is told now, and not to the first visitor
+    keys = keys_of(settings, store)
+    store.close()
     desk = Desk(lambda: open_store(settings.store_url))
     try:
         yield create_app(
             Porter(
                 facts=facts,
                 place=place,
-                keys=settings.secret_keys(),
+                keys=keys,
                 desk=desk,
                 pages=Pages(facts, place.root),
                 clock=lambda: datetime.now(UTC),

@@ -3,6 +3,7 @@
     store (in its own words), key, content    the database, the key of the links, the package
     account, identity                         SES answers, out of the sandbox, quota for the audience; sender signed
     events                                    configuration set, event types, queue, a canary that comes back
+    turn                                      no other ledger has mailed the briefing
     rendering, unsubscribe                    SES fills the package in; a real POST to the link in it
 
 Facts are asked for in one place and judged by pure functions of them. Nothing that lasts is changed, but for a
@@ -16,9 +17,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
-from newsletter import issue
+from newsletter import issue, tokens
 from newsletter.aftermath import Aftermath
 from newsletter.delivery import Links
 from newsletter.doctor import account, content, events, identity, key, ledger, rendering, unsubscribe
@@ -32,6 +34,7 @@ from newsletter.ses.submit import PRACTICE
 from newsletter.settings import Settings
 from newsletter.states import State
 from newsletter.store import Counts, Store
+from newsletter.turn import overtaken
 
 __all__ = ["Finding", "Part", "Patient", "Verdict", "examine"]
 
@@ -44,6 +47,7 @@ class Part(StrEnum):
     ACCOUNT = "account"
     IDENTITY = "identity"
     EVENTS = "configuration set"
+    TURN = "turn"
     CANARY = "events"
     RENDERING = "rendering"
     UNSUBSCRIBE = "unsubscribe"
@@ -112,6 +116,7 @@ class _Visit:
         self.account: Account | None = None  # once it has answered
         self.facts: AccountFacts | Unread | None = None
         self.way_back = True  # nothing broken was found on it
+        self.overtaken = False  # by another ledger
 
     @property
     def frozen(self) -> Package | None:
@@ -145,7 +150,8 @@ def _store(visit: _Visit) -> Iterator[Finding]:
             visit.store = None
         else:
             begun = bool(store.sends())
-            yield ledger.forgotten(store.lagging())
+            keys = key.usable(visit.settings)
+            yield ledger.forgotten(store.lagging(partial(tokens.digests, keys=keys) if keys else None))
     yield key.judge(key.look(visit.settings), begun)
 
 
@@ -221,18 +227,39 @@ def _way_back(visit: _Visit) -> Iterator[Finding]:
         yield events.queue(error, visit.practice)
 
 
+def _turn(visit: _Visit) -> Iterator[Finding]:
+    month, store = visit.patient.month, visit.store
+    if visit.account is None or store is None:
+        yield skipped(Part.TURN, _NO_SES if visit.account is None else _NO_STORE)
+        return
+    if not month:
+        yield skipped(Part.TURN, _NO_PACKAGE)
+        return
+    try:
+        old = overtaken(store, visit.account, month, visit.account.place)
+    except SesError as error:
+        visit.overtaken = True  # for all that is known
+        yield broken_by(Part.TURN, error, "Allow these credentials ses:GetEmailTemplate, or ask again.")
+        return
+    visit.overtaken = old is not None
+    yield ledger.turn(month, old)
+
+
 def _canary(visit: _Visit) -> Iterator[Finding]:
     patient = visit.patient
     if visit.account is None:
         yield skipped(Part.CANARY, _NO_SES)
     elif visit.store is None:
         yield skipped(Part.CANARY, _NO_STORE)
+    elif visit.overtaken:
+        yield skipped(Part.CANARY, "it would read events, which only the newest ledger may: see turn above")
     elif not visit.way_back:
         yield skipped(Part.CANARY, "a canary would not come back before the red line above is mended")
     elif not visit.settings.configuration_set or not isinstance(patient.queue, EventQueue):
         yield skipped(Part.CANARY, "there is no configuration set, or no queue, to come back through")
     else:
-        aftermath = Aftermath(visit.store, patient.queue, patient.quarantine, patient.clock)
+        keys = key.usable(visit.settings)
+        aftermath = Aftermath(visit.store, patient.queue, patient.quarantine, patient.clock, keys)
         yield events.canary(
             aftermath, visit.store, visit.account, visit.sender, patient.clock, patient.patience
         )
@@ -263,6 +290,7 @@ _ROUND: Mapping[Part, Callable[[_Visit], Iterator[Finding]]] = {
     Part.ACCOUNT: _account,
     Part.IDENTITY: _identity,
     Part.EVENTS: _events,
+    Part.TURN: _turn,
     Part.CANARY: _canary,
     Part.RENDERING: _rendering,
     Part.UNSUBSCRIBE: _unsubscribe,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from newsletter import invariants
+from newsletter.errors import StoreError
 from newsletter.finding import Finding, broken, skipped, sound
 from newsletter.invariants import Broken
 from newsletter.store import Store
@@ -25,13 +26,26 @@ def examine(
 
 
 def forgotten(lagging: int) -> Finding:
-    """What the journal beside the database says of it: `lagging` left or were erased, and are back."""
+    """What the journal beside the database says of it: `lagging` left, were erased or suppressed, and are
+    no longer.
+    """
     if not lagging:
         return sound("journal", "nobody who left is back")
     return broken(
         "journal",
-        f"{lagging:,} who unsubscribed or were erased are back: this database is older than its journal",
+        f"{lagging:,} who unsubscribed, were erased or suppressed are forgotten: this database is older than its journal",
         "Let them leave again: newsletter subscribers replay",
+    )
+
+
+def turn(month: str, overtaken: StoreError | None) -> Finding:
+    """Whether another ledger has had a turn at this briefing: then this one is an old copy (turn.py)."""
+    if overtaken is None:
+        return sound("turn", f"no other ledger has mailed {month}")
+    return broken(
+        "turn",
+        f"another ledger has mailed {month}: this one was restored from a backup, or is a copy",
+        f"Mail with the newest ledger. If this is the only one left: newsletter send {month} tells what to do.",
     )
 
 

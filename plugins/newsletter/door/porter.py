@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import calendar
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time

@@ -210,6 +210,18 @@ class Ses:
             raise Ambiguous(f"SES did not say what the template {name} holds.")
         return holder
 
+    def turn_holder(self, name: str) -> str:
+        """The owner in the template `name`, "" where there is none, or where an endpoint that stands in for SES does
+        not know the operation. Changes nothing. Raises SesError.
+        """
+        try:
+            stored = self._call(self._client.get_email_template, TemplateName=name)
+        except SesError as error:
+            if _is_unknown(error) or (isinstance(error, Refused) and error.code == "NotFoundException"):
+                return ""
+            raise
+        return str(stored.get("TemplateContent", {}).get("Subject") or name)
+
     def submit(
         self, template: str, package: Package, entries: Sequence[Entry], tags: Mapping[str, str]
     ) -> list[EntryResult]:

@@ -267,14 +267,20 @@ class Door(Protocol):
         """Those of the digests whose addresses were erased; where nobody ever was, none is made."""
         ...
 
-    def lagging(self) -> int:
-        """How many who left, or had themselves erased, this database has forgotten: more than 0 only after an older
-        one was restored.
+    def lagging(self, digests: Digests | None = None) -> int:
+        """How many who left, had themselves erased or were suppressed this database has forgotten: more than 0 only
+        after an older one was restored. Suppressed addresses are recognised by their `digests`, and not without.
         """
         ...
 
-    def replay(self, at: datetime) -> int:
-        """Let all of those leave again; how many."""
+    def replay(self, at: datetime, digests: Digests | None = None) -> int:
+        """Let all of those leave again; how many. An address that the database does not know is remembered by its
+        digest, so that no import brings it back.
+        """
+        ...
+
+    def stood_in(self, digests: Iterable[bytes]) -> Mapping[bytes, str]:
+        """Those of the digests that are suppressed without their address being known, and why."""
         ...
 
     def prune(self, before: datetime) -> int:

@@ -19,6 +19,7 @@ from typing import NamedTuple
 from newsletter.errors import StoreError
 
 ERASED = "erased"
+SUPPRESSED, UNSUPPRESSED = "suppressed", "unsuppressed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,14 @@ class Journal:
         """Lines appended within are on the disk when the block ends, by one write; none of them if it breaks off.
         Raises StoreError.
         """
+        if self._held is not None:  # part of a larger whole
+            kept = len(self._held)
+            try:
+                yield
+            except BaseException:
+                del self._held[kept:]
+                raise
+            return
         self._held = held = list[str]()
         try:
             yield
@@ -99,12 +108,37 @@ class Journal:
             ) from error
 
     def last(self) -> dict[bytes, Entry]:
-        """The last word on each subscriber, by public id; erasure is the last of all."""
+        """The last word on each subscriber, by public id; erasure is the last of all. Suppressions are none: whoever
+        has left stays so, suppressed or not.
+        """
         found: dict[bytes, Entry] = {}
         for line in self.lines():
+            if line.what in (SUPPRESSED, UNSUPPRESSED) or not line.who:
+                continue
             if line.who not in found or found[line.who].what != ERASED:
                 found[line.who] = Entry(line.what, line.digests)
         return found
+
+    def erased(self) -> list[Line]:
+        """Every erasure, the oldest first."""
+        return [line for line in self.lines() if line.what == ERASED and line.digests]
+
+    def suppressions(self) -> list[Line]:
+        """The suppressions that nobody has ended since, the oldest first."""
+        held: dict[bytes, Line] = {}
+        for line in self.lines():
+            marks = [mark for mark in (*line.digests, line.who) if mark]
+            if line.what == SUPPRESSED:
+                held |= dict.fromkeys(marks, line)
+            elif line.what == UNSUPPRESSED:
+                for mark in marks:
+                    held.pop(mark, None)
+        # One that was ended under any of its marks is ended.
+        return [
+            line
+            for line in dict.fromkeys(held.values())
+            if all(held.get(mark) for mark in (*line.digests, line.who) if mark)
+        ]
 
     def lines(self) -> Iterator[Line]:
         """Every line, the oldest first; unfinished ones are passed over. Raises StoreError."""

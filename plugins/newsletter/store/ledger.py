@@ -10,6 +10,7 @@ from typing import Protocol
 
 from newsletter.models import Package
 from newsletter.states import Evidence, State
+from newsletter.store.door import Digests
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Recipient:
 class Claim:
     """Recipients taken for one call of SES: durably, so that no other call can have them.
 
-    `attempt` is the call's own id (32 hex digits); it goes into the mails' tags, so that SES's events can be
+    `attempt` is the call's own id (tokens.attempt_id); it goes into the mails' tags, so that SES's events can be
     matched with it.
     """
 
@@ -209,13 +210,17 @@ class Ledger(Protocol):
         """
         ...
 
-    def apply(self, sightings: Sequence[Sighting], at: datetime) -> int:
+    def apply(self, sightings: Sequence[Sighting], at: datetime, digests: Digests = ...) -> int:
         """Take in what SES told; how many of the sightings were about our mails and new.
 
         The state of a recipient is what the strongest of all its evidence proves (states.proven), so neither
         order nor repetition matters. A hard bounce or a complaint suppresses the address; so do soft bounces
-        in three briefings in a row.
+        in three briefings in a row. That is noted outside the database too, with the address's `digests`.
         """
+        ...
+
+    def attempted(self, briefing: str, attempt: str) -> bool:
+        """Whether this ledger has made that call."""
         ...
 
     def seen(self, briefing: str) -> Mapping[Evidence, int]:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
+from newsletter.cli.subscribers.spoken import digests_of
 from newsletter.settings import Settings
 from newsletter.show import say
 
@@ -18,5 +19,6 @@ def replay() -> None:
     """
     from newsletter.store import open_store
 
-    count = open_store(Settings.from_env().store_url).replay(datetime.now(UTC))
+    settings = Settings.from_env()
+    count = open_store(settings.store_url).replay(datetime.now(UTC), digests_of(settings))
     say("replay", f"{count:,} have left again" if count else "nobody who left is back")

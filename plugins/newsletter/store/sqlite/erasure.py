@@ -6,14 +6,16 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from newsletter.errors import StoreBusy, StoreError
 from newsletter.store.door import Digests
+from newsletter.store.journal import Line
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import moment
-from newsletter.store.sqlite.letters import stand_in
+from newsletter.store.sqlite.letters import ERASED, stand_in
 from newsletter.store.sqlite.membership import SqliteMembership
 from newsletter.store.sqlite.queries import MINE
 
@@ -35,6 +37,8 @@ _LEDGER = (
     """,  # noqa: S608 - put together from constants
     f"UPDATE recipient SET evidence = '(erased)' WHERE {MINE} AND evidence != ''",  # noqa: S608
 )
+# For what SES's events lead to; what operators say instead are words.
+_REASONS = ("hard_bounce", "soft_bounces", "complaint")
 _CHUNK = 1 << 20
 _open_files: dict[tuple[int, int], int] = {}
 
@@ -79,29 +83,100 @@ class SqliteErasure(SqliteMembership):
         )
         return {digest for (digest,) in rows}
 
-    def lagging(self) -> int:
+    def stood_in(self, digests: Iterable[bytes]) -> Mapping[bytes, str]:
         """See Door."""
-        return sum(1 for _ in self._lagging())
+        if not self.db.execute(
+            "SELECT 1 FROM suppression WHERE address_key >= ? AND address_key < ? LIMIT 1",
+            (ERASED, f"{ERASED}g"),
+        ).fetchone():
+            return {}
+        wanted = json.dumps([stand_in(digest) for digest in digests])
+        rows = self.db.execute(
+            "SELECT address_key, reason FROM suppression WHERE address_key IN (SELECT value FROM json_each(?))",
+            (wanted,),
+        )
+        return {bytes.fromhex(key.removeprefix(ERASED)): reason for key, reason in rows}
 
-    def replay(self, at: datetime) -> int:
+    def lagging(self, digests: Digests | None = None) -> int:
         """See Door."""
-        again = list(self._lagging())
-        for public_id, digests in again:
-            if digests:
-                self.erase(public_id, lambda key, kept=digests: kept, at)  # type: ignore[misc]
-            else:
-                self.unsubscribe(public_id, at, "replayed from the journal")
+        return sum(1 for _ in self._lagging(digests))
+
+    def replay(self, at: datetime, digests: Digests | None = None) -> int:
+        """See Door."""
+        again = list(self._lagging(digests))
+        for mend in again:
+            mend(at)
         return len(again)
 
-    def _lagging(self) -> Iterable[tuple[bytes, tuple[bytes, ...]]]:
+    def _lagging(self, digests: Digests | None) -> Iterator[Callable[[datetime], object]]:
+        """What this database has forgotten, each as what mends it. Suppressions come first: an erasure that follows
+        takes its own along.
+        """
+        yield from self._unsuppressed(digests)
+        back = set()
         for public_id, entry in self.journal.last().items():
             now = self._subscription(public_id)
             if now is None:
                 continue
-            if entry.what == "erased" or (
-                entry.what == "unsubscribed" and now is not Subscription.UNSUBSCRIBED
-            ):
-                yield public_id, entry.digests
+            if entry.what == "erased":
+                back.add(public_id)
+                yield partial(self._erase_again, public_id, entry.digests)
+            elif entry.what == "unsubscribed" and now is not Subscription.UNSUBSCRIBED:
+                yield partial(self.unsubscribe, public_id, how="replayed from the journal")
+        for line in self.journal.erased():
+            if line.who not in back and self.erased(line.digests) != set(line.digests):
+                yield partial(self._remember, line.digests)
+
+    def _erase_again(self, public_id: bytes, digests: Sequence[bytes], at: datetime) -> None:
+        self.erase(public_id, lambda key: digests, at)
+
+    def _remember(self, digests: Sequence[bytes], at: datetime) -> None:
+        """That these were erased, of somebody whom this database never knew."""
+        with self.writing() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO erased VALUES (?, ?)", [(digest, moment(at)) for digest in digests]
+            )
+
+    def _unsuppressed(self, digests: Digests | None) -> Iterator[Callable[[datetime], object]]:
+        lines = self.journal.suppressions()
+        if not lines:
+            return
+        held = {key for (key,) in self.db.execute("SELECT address_key FROM suppression")}
+        if digests is not None:
+            held |= {
+                stand_in(one) for key in list(held) if not key.startswith(ERASED) for one in digests(key)
+            }
+        missing = []
+        for line in lines:
+            if not line.digests:
+                row = self.db.execute(
+                    "SELECT address_key FROM subscriber WHERE public_id = ?", (line.who,)
+                ).fetchone()
+                if row and row[0] not in held:
+                    yield partial(self._suppress_again, row[0], line)
+            elif digests is not None and held.isdisjoint(map(stand_in, line.digests)):
+                missing.append(line)
+        if not missing or digests is None:
+            return
+        wanted = {one for line in missing for one in line.digests}
+        known = {
+            one: key
+            for (key,) in self.db.execute("SELECT address_key FROM subscriber")
+            for one in digests(key)
+            if one in wanted
+        }
+        for line in missing:
+            key = next((known[one] for one in line.digests if one in known), stand_in(line.digests[0]))
+            yield partial(self._suppress_again, key, line)
+
+    def _suppress_again(self, address_key: str, line: Line, at: datetime) -> None:
+        # An operator's line has the reason in words, one that SES's events led to has it in our own.
+        reason = line.how if line.how in _REASONS else "operator"
+        with self.writing() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",
+                (address_key, reason, line.at or moment(at), "replayed from the journal"),
+            )
 
     def _erase(self, public_id: bytes, number: int, address_key: str, digests: Digests, at: datetime) -> None:
         if self.db.in_transaction:
@@ -120,6 +195,8 @@ class SqliteErasure(SqliteMembership):
                 for table in ("letter", "consent", "history", "subscriber"):
                     db.execute(f"DELETE FROM {table} WHERE public_id = :public_id", about)  # noqa: S608
                 self.note(db, public_id, at, "erased", "", digests(address_key))
+            else:
+                self.journal.append(b"", at, "erased", "", digests(address_key))
         self._overwrite(asked)
 
     def _overwrite(self, keys: Collection[str]) -> None:

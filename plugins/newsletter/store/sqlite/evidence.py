@@ -9,22 +9,25 @@ from datetime import datetime
 
 from newsletter.errors import StoreError
 from newsletter.states import Evidence, State, may, proven
+from newsletter.store.door import Digests
+from newsletter.store.journal import SUPPRESSED
 from newsletter.store.ledger import Doubt, Sighting, Trace
 from newsletter.store.sqlite import queries
-from newsletter.store.sqlite.database import Database, moment
+from newsletter.store.sqlite.database import moment
 from newsletter.store.sqlite.letters import ERASED, told_of_letter
+from newsletter.store.sqlite.membership import SqliteMembership
 
 # Soft bounces in so many briefings in a row end the mail to an address.
 _SOFT_BOUNCES = 3
 
 
-class SqliteEvidence(Database):
+class SqliteEvidence(SqliteMembership):
     """Keeps those promises of `Ledger` that are about a mail after it was submitted."""
 
-    def apply(self, sightings: Sequence[Sighting], at: datetime) -> int:
+    def apply(self, sightings: Sequence[Sighting], at: datetime, digests: Digests = lambda key: ()) -> int:
         """See Store."""
         fresh = 0
-        with self.writing() as db:
+        with self.writing() as db, self.journal.together():
             for sighting in sightings:
                 row = db.execute(*_whose(sighting)).fetchone()
                 if row is None:
@@ -64,11 +67,25 @@ class SqliteEvidence(Database):
                 elif not named:  # a person had decided it; what SES leaves without tags is known by this name
                     db.execute(queries.NAME, (sighting.message_id, briefing, number))
                 if reason := _suppresses(db, sighting.kind, subscriber):
-                    db.execute(
+                    suppressed = db.execute(
                         "INSERT OR IGNORE INTO suppression VALUES (?, ?, ?, ?)",
                         (address_key, reason, moment(at), f"{sighting.message_id} {sighting.detail}".strip()),
-                    )
+                    ).rowcount
+                    if suppressed and not address_key.startswith(ERASED):
+                        # The address is what is suppressed: where it can be told by a digest, not its subscriber.
+                        marks = digests(address_key)
+                        who = b"" if marks else self._named(subscriber)
+                        self.journal.append(who, at, SUPPRESSED, reason, marks)
         return fresh
+
+    def attempted(self, briefing: str, attempt: str) -> bool:
+        """See Store."""
+        found = self.db.execute("SELECT 1 FROM attempt WHERE id = ? AND briefing = ?", (attempt, briefing))
+        return found.fetchone() is not None
+
+    def _named(self, subscriber: int) -> bytes:
+        row = self.db.execute("SELECT public_id FROM subscriber WHERE id = ?", (subscriber,)).fetchone()
+        return row[0] if row else b""
 
     def seen(self, briefing: str) -> Mapping[Evidence, int]:
         """See Store."""

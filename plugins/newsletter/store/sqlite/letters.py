@@ -33,6 +33,7 @@ SELECT letter.id, kind, letter.address, letter.address_key, asked_at, asked_ip, 
 FROM letter LEFT JOIN subscriber USING (address_key)
 """
 _OPEN = "state = 'asked' AND (kind != 'confirm' OR NOT ?)"
+_WAITS = f"SELECT 1 FROM letter WHERE {_OPEN} LIMIT 1"  # noqa: S608 - constants
 _NEXT = f"{_LETTER} WHERE {_OPEN} ORDER BY number LIMIT 1"
 _CONFIRMATIONS = "SELECT count(*) FROM letter WHERE kind = 'confirm' AND mailed_at != '' AND mailed_at > ?"
 _HAD = """
@@ -119,7 +120,7 @@ class SqliteLetters(Database):
         full = (
             most is not None and self.db.execute(_CONFIRMATIONS, (moment(at - _HOUR),)).fetchone()[0] >= most
         )
-        if not self.db.execute(f"SELECT 1 FROM letter WHERE {_OPEN} LIMIT 1", (full,)).fetchone():
+        if not self.db.execute(_WAITS, (full,)).fetchone():
             return None  # nothing to do, so nobody to hold up
         with self.writing() as db:
             row = db.execute(_NEXT, (full,)).fetchone()

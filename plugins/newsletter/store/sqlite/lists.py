@@ -155,6 +155,8 @@ class SqliteLists(SqliteMembership):
             ).rowcount
             if ended:
                 self.journal.append(b"", at, "unsuppressed", why, digests(address_key))
+                if found := self.known([address_key]).get(address_key):
+                    self.journal.append(found.public_id, at, "unsuppressed")
         return bool(ended)
 
     def letters_to(self, address_key: str) -> Sequence[tuple[str, str, str]]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from io import BytesIO
 from itertools import chain, islice
 
 from newsletter.store.people import ImportCounts, Subscriber, Subscription
@@ -31,7 +32,7 @@ class SqlitePeople(Database):
         rows = iter(subscribers)
         self.db.execute(f"PRAGMA cache_size = -{_CACHE}")
         self.db.execute("PRAGMA temp_store = MEMORY")
-        while step := list(_rows(islice(rows, _IMPORT_STEP))):
+        while step := _rows(islice(rows, _IMPORT_STEP)):
             left = [(one[2],) for one in step if one[3] == Subscription.UNSUBSCRIBED]
             with self.writing() as db:
                 new = sum(
@@ -57,11 +58,11 @@ class SqlitePeople(Database):
         return {Subscription(kind): count for kind, count in rows}
 
 
-def _rows(subscribers: Iterable[Subscriber]) -> Iterator[tuple[bytes | str, ...]]:
+def _rows(subscribers: Iterable[Subscriber]) -> list[tuple[bytes | str, ...]]:
     """Each as a row with its public id: random, the first bytes the same for all of a step. So these lie together in
     their index, which else would be read and written all over.
     """
-    shared = secrets.token_bytes(_SHARED)
-    for (text, key), subscription, *told in subscribers:
-        # sqlite3 takes a text as it is, and asks around what to do with an enum.
-        yield shared + secrets.token_bytes(_OWN), text, key, str(subscription), *told
+    # sqlite3 takes a text as it is, and asks around what to do with an enum.
+    told = [(text, key, str(subscription), *rest) for (text, key), subscription, *rest in subscribers]
+    shared, own = secrets.token_bytes(_SHARED), BytesIO(secrets.token_bytes(_OWN * len(told)))
+    return [(shared + own.read(_OWN), *row) for row in told]
