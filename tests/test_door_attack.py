@@ -179,7 +179,9 @@ def test_ten_thousand_forms_of_a_thousand_networks_bring_forth_few_mails_and_eve
     mailboxes = Counter(mailbox(address.lower()) for address in mails.elements())
     strangers = sum(mails.values()) - VISITORS
 
+    line.close()
     at.clock.pause(3600)
+    line = Line(at.port)
     resumed = line.send(form("192.0.2.200", "later@example.com"))[0]
     line.close()
     answers = Counter(statuses)

@@ -17,6 +17,7 @@ from newsletter.errors import SesError, StoreError
 from newsletter.ses.submit import EntryResult, Ses
 from newsletter.states import State
 from newsletter.store import open_store
+from newsletter.turn import overtaken
 from tests.conftest import Clock
 from tests.kill_child import Sender
 from tests.local_ses_world import World, world
@@ -307,3 +308,15 @@ def test_a_copied_file_is_a_copied_ledger(ses: World, ledger: Ledger, tmp_path: 
     ledger.deliver()
     with pytest.raises(StoreError, match="another ledger"):
         Ledger(tmp_path / "copy.db", ledger.clock).deliver()
+
+
+def test_an_old_copy_is_known_by_a_look_that_takes_nothing(ses: World, ledger: Ledger) -> None:
+    """So that it reads no events, which the newest ledger then would never learn of."""
+    backup = ledger.fill(13).copy("backup.db")
+    ledger.deliver()
+    before = ses.server.calls(TEMPLATE)
+    for path, old in ((ledger.path, False), (backup.path, True)):
+        store = open_store(f"sqlite:///{path}")
+        assert (overtaken(store, Ses("newsletter"), "2020-10", "") is not None) is old
+        store.close()
+    assert ses.server.calls(TEMPLATE) == before

@@ -20,7 +20,7 @@ CREATE TABLE letter (
     evidence    TEXT NOT NULL DEFAULT '', -- on what the state rests, in words
     changed_at  TEXT NOT NULL DEFAULT '',
     through     TEXT NOT NULL DEFAULT '', -- which SES: what was practice on this machine reached nobody
-    mailbox     TEXT NOT NULL DEFAULT ''  -- a keyed hash that all spellings of the reader's mailbox have in common
+    mailbox     TEXT NOT NULL DEFAULT ''  -- a keyed hash that all spellings of the mailbox behind the address have in common
 ) STRICT;
 CREATE INDEX letter_open ON letter (number) WHERE state = 'asked';
 CREATE INDEX letter_address ON letter (address_key, mailed_at);
