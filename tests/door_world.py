@@ -64,6 +64,7 @@ class DoorWorld:
     def fresh(self) -> DoorWorld:
         """Forget what earlier tests did at this door."""
         self.clock.now = NOON
+        self.porter.crowded.clear()
         for folder in (self.porter.packages, *self.porter.aside):
             shutil.rmtree(folder, ignore_errors=True)
         for journal in self.folder.glob("*.jsonl"):

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from newsletter import tokens
+from newsletter.delivery import Links
 from newsletter.doctor import (
     Finding,
     Verdict,
@@ -270,12 +271,15 @@ def door() -> Iterator[Door]:
 
 
 def probe(door: Door, timeout: float = 5.0) -> Finding:
-    return unsubscribe.examine(door.url, KEYS, practice=True, timeout=timeout)
+    """What a door on this machine does, judged as one in the world is."""
+    link = Links(door.url, KEYS).unsubscribe(bytes(16))
+    post = unsubscribe.ask(link, timeout, b"List-Unsubscribe=One-Click")
+    return unsubscribe.judge(door.url, post, unsubscribe.ask(link, timeout))
 
 
 def test_the_link_is_asked_as_a_mail_program_asks_it(door: Door) -> None:
     """RFC 8058 section 3.1, with a genuine token that is nobody's and another one each time."""
-    assert probe(door).verdict is Verdict.SOUND
+    assert unsubscribe.examine(door.url, KEYS, practice=True).verdict is Verdict.SOUND
     (method, path, headers, body), (other, again, _, _) = door.asked
     assert (method, other) == ("POST", "GET")
     assert path == again
@@ -283,7 +287,7 @@ def test_the_link_is_asked_as_a_mail_program_asks_it(door: Door) -> None:
     assert headers["Content-Type"] == "application/x-www-form-urlencoded"
     assert not {"Cookie", "Authorization", "Referer"} & set(headers)
     assert tokens.verify(path.removeprefix("/u/"), tokens.Purpose.UNSUBSCRIBE, KEYS)
-    probe(door)
+    unsubscribe.examine(door.url, KEYS, practice=True)
     assert door.asked[2][1] != path
 
 
@@ -321,7 +325,10 @@ def test_a_door_that_does_not_answer_in_time_or_at_all_is_told(door: Door) -> No
     finding = probe(door, timeout=0.1)
     assert (finding.verdict, "got no answer" in finding.words) == (Verdict.BROKEN, True)
     nobody = unsubscribe.examine("http://127.0.0.1:9", KEYS, practice=True)
-    assert (nobody.verdict, "site_url" in nobody.mend) == (Verdict.BROKEN, True)
+    assert (nobody.verdict, "site_url" in nobody.mend) == (
+        Verdict.WARNING,
+        True,
+    )  # in practice nobody's mail hangs on it
 
 
 def test_a_certificate_that_does_not_hold_is_told_as_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from enum import StrEnum
 from pathlib import Path
@@ -63,6 +63,8 @@ class Porter:
     packages: Path
     aside: tuple[Path, ...] = ()
     least: Shown = Shown.STAMP
+    # The hour in which everybody's number was reached: until it is over an attack need not trouble the store.
+    crowded: dict[LetterKind, int] = field(default_factory=dict)
 
     def subject(self, request: Request, purpose: Purpose) -> bytes | None:
         """Whom or what a genuine token in the request's path is about; None for every other text."""
@@ -85,6 +87,9 @@ class Porter:
             return Outcome.STEP, Shown.WORK
         if showing < Shown.STAMP and not vouched:
             return Outcome.STEP, Shown.STAMP
+        crowd = everybody(letter.kind)
+        if showing < Shown.WORK and self.crowded.get(letter.kind) == crowd.stretch(now):
+            return Outcome.STEP, Shown.WORK
         key = self.keys[0]
         asked = replace(letter, mailbox=counted_as(letter, key))
         counting = [*limits(asked, key, showing is Shown.WORK)]
@@ -99,10 +104,11 @@ class Porter:
         try:
             if await self.desk.write(ask):
                 return Outcome.KEPT, showing
-            if showing < Shown.WORK:
-                crowd = everybody(letter.kind)
-                if await self.desk.read(lambda store: store.counted(crowd, now)) >= crowd.most:
-                    return Outcome.STEP, Shown.WORK
+            if showing is Shown.WORK:
+                return Outcome.FULL, showing
+            if await self.desk.read(lambda store: store.counted(crowd, now)) >= crowd.most:
+                self.crowded[letter.kind] = crowd.stretch(now)
+                return Outcome.STEP, Shown.WORK
         except StoreError:
             return Outcome.FAILED, showing
         return Outcome.FULL, showing

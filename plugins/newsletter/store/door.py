@@ -121,6 +121,10 @@ class Limit:
     window: timedelta
     quiet: bool = False
 
+    def stretch(self, at: datetime) -> int:
+        """In the how-manieth of its windows since 1970 a moment is."""
+        return int(at.timestamp()) // int(self.window.total_seconds())
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:

@@ -74,12 +74,10 @@ class SqliteLetters(Database):
 
     def ask(self, letter: Letter, limits: Sequence[Limit], form_text: str = "") -> bool:
         """See Door."""
-        now = int(letter.at.timestamp())
         try:
             with self.writing() as db:
                 for limit in limits:
-                    seconds = int(limit.window.total_seconds())
-                    row = (limit.key, seconds, now // seconds, limit.most)
+                    row = (limit.key, limit.window.total_seconds(), limit.stretch(letter.at), limit.most)
                     if limit.most < 1 or not db.execute(_COUNT, row).rowcount:
                         if not limit.quiet:
                             raise _Reached
@@ -93,10 +91,9 @@ class SqliteLetters(Database):
 
     def counted(self, limit: Limit, at: datetime) -> int:
         """See Door."""
-        seconds = int(limit.window.total_seconds())
         row = self.db.execute(
             "SELECT count FROM tally WHERE key = ? AND seconds = ? AND stretch = ?",
-            (limit.key, seconds, int(at.timestamp()) // seconds),
+            (limit.key, limit.window.total_seconds(), limit.stretch(at)),
         ).fetchone()
         return int(row[0]) if row else 0
 
