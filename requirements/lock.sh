@@ -10,3 +10,5 @@ lock() {
 lock requirements/build.in -o requirements/build.txt
 lock --extra site pyproject.toml requirements/build.in -o requirements/run.txt
 lock --all-extras -c requirements/run.txt pyproject.toml requirements/build.in -o requirements/dev.txt
+# What runs in AWS Lambda: the mail half, without the site's packages.
+lock --extra aws -c requirements/run.txt pyproject.toml -o requirements/aws.txt

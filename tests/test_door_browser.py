@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from newsletter.limits import USUAL
 from tests.conftest import Project, _project
@@ -101,10 +101,6 @@ def page(browser: Browser, served: Served) -> Iterator[Page]:
     assert [text for text in complaints if "the server responded with a status of 4" not in text] == []
 
 
-def heading(page: Page) -> str:
-    return page.locator("h1").inner_text()
-
-
 def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     """From an article to the list, a briefing, one click, back again, another address, and forgotten."""
     reader, moved = "reader@example.org", "moved@example.org"
@@ -113,12 +109,12 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
         page.goto(PIECE)
         page.get_by_label("Your email address").first.fill(reader)
         page.get_by_role("button", name="Send me the briefing").click()
-        assert heading(page) == "Check your inbox"
+        expect(page.locator("h1")).to_have_text("Check your inbox")
         assert served.subscription(reader) != "confirmed"
         page.goto(served.link(reader, "confirm"))
         assert served.subscription(reader) != "confirmed"
         page.get_by_role("button").click()
-        assert heading(page) == "You are on the list"
+        expect(page.locator("h1")).to_have_text("You are on the list")
         assert served.subscription(reader) == "confirmed"
 
     sign_up()
@@ -142,7 +138,7 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     assert served.subscription(reader) == "unsubscribed"
 
     page.goto(link)
-    assert heading(page) == "Unsubscribe"
+    expect(page.locator("h1")).to_have_text("Unsubscribe")
 
     with sqlite3.connect(served.project.path / "var/newsletter.db") as db:
         db.execute("DELETE FROM letter")  # a day goes by, and the address may be written to again
@@ -171,7 +167,7 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     page.goto(served.link(moved, "address"))
     assert served.subscription(moved) == ""
     page.get_by_role("button").click()
-    assert heading(page) == "Your address is changed"
+    expect(page.locator("h1")).to_have_text("Your address is changed")
     assert (served.subscription(reader), served.subscription(moved)) == ("", "confirmed")
 
     ask_for_own_page(page, moved)
@@ -179,7 +175,7 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     page.get_by_role("button", name="Erase me").click()
     assert served.subscription(moved) == "confirmed"
     page.get_by_role("button", name="Erase me").click()
-    assert heading(page) == "You are erased"
+    expect(page.locator("h1")).to_have_text("You are erased")
     assert served.subscription(moved) == ""
     for file in (served.project.path / "var").glob("newsletter*"):
         assert b"moved@example.org" not in file.read_bytes(), file
@@ -189,10 +185,10 @@ def ask_for_own_page(page: Page, address: str) -> None:
     page.goto("/me")
     page.get_by_label("The address that gets the briefing").fill(address)
     page.get_by_role("button").click()
-    assert heading(page) == "One more step"  # so quick is nobody who types
+    expect(page.locator("h1")).to_have_text("One more step")  # so quick is nobody who types
     assert page.get_by_label("The address that gets the briefing").input_value() == address
     page.get_by_role("button").click()
-    assert heading(page) == "Check your inbox"
+    expect(page.locator("h1")).to_have_text("Check your inbox")
 
 
 def approval(served: Served) -> str:
@@ -207,7 +203,7 @@ def test_a_question_from_an_article_reaches_the_house_and_can_be_answered(page: 
     page.get_by_label("Your email address").last.fill("visitor@example.com")
     page.get_by_label("Your question").fill("What about Basra?\nAnd Mosul? 問")
     page.get_by_role("button", name="Send to the").click()
-    assert heading(page) == "Thank you"
+    expect(page.locator("h1")).to_have_text("Thank you")
     mail = served.mail("desk@example.org", "")
     assert mail["Reply-To"] == "visitor@example.com"
     text = mail.get_body(("plain",))
@@ -249,7 +245,7 @@ def test_a_form_can_be_filled_in_from_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.locator("button:focus").count() == 1  # and not the field that nobody sees
     page.keyboard.press("Enter")
-    assert heading(page) == "Check your inbox"
+    expect(page.locator("h1")).to_have_text("Check your inbox")
 
 
 def test_while_too_many_knock_the_browser_works_and_its_reader_signs_up(
@@ -264,7 +260,7 @@ def test_while_too_many_knock_the_browser_works_and_its_reader_signs_up(
     page.goto(PIECE)
     page.get_by_label("Your email address").first.fill("patient@example.org")
     page.get_by_role("button", name="Send me the briefing").click()
-    assert heading(page) == "One more step"
+    expect(page.locator("h1")).to_have_text("One more step")
     page.get_by_role(
         "button", name="Send me the briefing"
     ).click()  # before the work is done: it waits by itself
