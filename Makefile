@@ -20,7 +20,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve check test test-long lint bench bench-send bench-door audit screenshots lock clean distclean
+.PHONY: all help setup html briefing send serve check publish test test-long lint bench bench-send bench-door audit screenshots lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -47,6 +47,9 @@ serve: $(VENV)/run.stamp ## Site, mailbox and local SES at one address: http://1
 
 check: $(VENV)/run.stamp ## Say what is wrong with the content, and where; write nothing
 	@$(NEWSLETTER) check
+
+publish: html ## Build the site and bring what has changed to its bucket (SITE_BUCKET); ARGS=--dry-run shows what
+	@$(NEWSLETTER) publish $(ARGS)
 
 test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q

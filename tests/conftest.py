@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.ministack_world import Ministack, running
+
 ROOT = Path(__file__).parent.parent
 NOON = datetime(2020, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -139,6 +141,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def make_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Project]]:
     """Makes projects with the parts a test names."""
     return lambda *parts: _project(tmp_path_factory.mktemp("made") / "project", parts)
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ministack]:
+    """AWS's other services on this machine; whoever uses it makes a bucket, table or queue of its own."""
+    with running(tmp_path_factory.mktemp("ministack")) as served:
+        yield served
 
 
 @pytest.fixture(scope="session")

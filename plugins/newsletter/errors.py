@@ -7,6 +7,7 @@
     ├── AddressError           an email address that cannot be mailed, with the reason
     ├── StoreError             the subscribers' and sends' database
     │   └── StoreBusy          ... is held by another process; the same may go later
+    ├── PublishError           the bucket that the site lies in, or what is to go there
     └── SesError               the mail service
         ├── Refused            SES said no and said why: nothing was accepted
         │   └── Throttled      ... because it was asked too fast: the same call may go later
@@ -71,6 +72,10 @@ class StoreError(NewsletterError):
 
 class StoreBusy(StoreError):
     """Another process holds the database, and longer than it was waited for; the same may go later."""
+
+
+class PublishError(NewsletterError):
+    """The site cannot be published as it is, or the bucket did not do what was asked."""
 
 
 class SesError(NewsletterError):

@@ -33,7 +33,8 @@ class Settings:
     "" for none, and `events_topic_arn` the SNS topic they must come from. `region` is AWS's, "" where boto3 finds
     it in its own files. `site_url` is where the links of mails lead in practice, "" for the publication's own; it has
     no slash at its end. `trusted_proxies` is how many proxies stand in front of the door; with `always_work` its forms
-    ask every browser for work, and not only while too many knock.
+    ask every browser for work, and not only while too many knock. `site_bucket` is the S3 bucket that the site is
+    published into and `site_distribution` the CloudFront distribution in front of it, "" for none.
     """
 
     store_url: str
@@ -45,11 +46,13 @@ class Settings:
     site_url: str = ""
     trusted_proxies: int = 0
     always_work: bool = False
+    site_bucket: str = ""
+    site_distribution: str = ""
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN, SITE_URL,
-        TRUSTED_PROXIES, PROOF_OF_WORK and the region.
+        TRUSTED_PROXIES, PROOF_OF_WORK, SITE_BUCKET, SITE_DISTRIBUTION and the region.
 
         AWS's other tools read AWS_REGION, boto3 by itself only AWS_DEFAULT_REGION; here either will do.
         Raises SettingsError where neither a store is named nor this is the project's folder.
@@ -72,6 +75,8 @@ class Settings:
             site_url=_site_url(env.get("SITE_URL", "")),
             trusted_proxies=_proxies(env.get("TRUSTED_PROXIES") or "0"),
             always_work=_always(env.get("PROOF_OF_WORK", "")),
+            site_bucket=env.get("SITE_BUCKET", ""),
+            site_distribution=env.get("SITE_DISTRIBUTION", ""),
         )
 
     def secret_keys(self) -> tuple[bytes, ...]:
