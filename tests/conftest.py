@@ -128,13 +128,23 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The project with its own sample content, built once; nobody may change it."""
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The project with its own sample content, built once; nobody may change it, or tests would hang on their order."""
     parts = ("pelicanconf.py", "publication.toml", "theme", "plugins", "content", "samples")
     made = _project(tmp_path_factory.mktemp("built") / "project", parts)
     done = made.newsletter("build")
     assert done.returncode == 0, done.stderr
-    return made
+    before = {path.name for path in made.path.iterdir()}
+    yield made
+    assert {path.name for path in made.path.iterdir()} == before, "a test has kept its state in the shared project"
+
+
+@pytest.fixture(scope="module")
+def own(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The built project once more, for one module's tests to keep subscribers, mails and a local SES in."""
+    copy = tmp_path_factory.mktemp("own") / "project"
+    shutil.copytree(built.path, copy)
+    return Project(copy)
 
 
 @pytest.fixture

@@ -24,14 +24,14 @@ from newsletter.cli import main
 from tests.conftest import ROOT, Project
 
 
-@pytest.fixture(scope="session")
-def mailed(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+@pytest.fixture(scope="module")
+def mailed(own: Project) -> Project:
     """The sample month, mailed to the sample subscribers through a local SES."""
-    done = built.newsletter("subscribers", "import", "samples/subscribers.csv")
+    done = own.newsletter("subscribers", "import", "samples/subscribers.csv")
     assert done.returncode == 0, done.stderr
-    done = built.mail()
+    done = own.mail()
     assert done.returncode == 0, done.stdout + done.stderr
-    return built
+    return own
 
 
 def test_the_sample_month_reaches_all_117_confirmed_subscribers_once_and_whole(mailed: Project) -> None:
@@ -123,9 +123,9 @@ def test_a_practice_run_can_be_forgotten(mailed: Project, tmp_path: Path) -> Non
     assert json.loads(other.newsletter("status", "2020-10", "--json").stdout)["recipients"] == 0
 
 
-def test_a_local_ses_passes_on_how_its_command_ended(built: Project) -> None:
-    assert built.newsletter("local-ses", "--", "sh", "-c", "exit 7").returncode == 7
-    assert built.newsletter("local-ses", "--", "no-such-command").returncode == 1
+def test_a_local_ses_passes_on_how_its_command_ended(project: Project) -> None:
+    assert project.newsletter("local-ses", "--", "sh", "-c", "exit 7").returncode == 7
+    assert project.newsletter("local-ses", "--", "no-such-command").returncode == 1
 
 
 @pytest.mark.parametrize(
@@ -216,10 +216,10 @@ def test_commands_away_from_the_project_leave_nothing_behind(make_project: Calla
     assert {path for path in elsewhere.path.rglob("*") if "__pycache__" not in path.parts} == before
 
 
-def test_ctrl_c_is_the_way_to_end_serving(built: Project) -> None:
+def test_ctrl_c_is_the_way_to_end_serving(mailed: Project) -> None:
     command = [sys.executable, "-m", "newsletter", "serve", "--port", "0"]
     process = subprocess.Popen(
-        command, cwd=built.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command, cwd=mailed.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
         assert process.stdout

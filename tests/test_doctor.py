@@ -406,8 +406,8 @@ def test_a_damaged_database_is_a_red_line_and_never_a_traceback(practice: Practi
 # -- as a person types it
 
 
-def test_the_command_says_all_is_sound_and_ends_with_0(built: Project) -> None:
-    done = built.newsletter("local-ses", "--", "newsletter", "doctor", STORE_URL="sqlite:///var/doctor.db")
+def test_the_command_says_all_is_sound_and_ends_with_0(own: Project) -> None:
+    done = own.newsletter("local-ses", "--", "newsletter", "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^✓ package           2020-10: 8 analyses", done.stdout, re.MULTILINE)
     assert re.search(r"^doctor      \d+ sound", done.stdout, re.MULTILINE)
@@ -435,12 +435,12 @@ def test_a_month_that_is_not_packaged_is_a_red_line(project: Project) -> None:
     assert "– events            --no-canary" in done.stdout
 
 
-def test_the_invariants_of_what_was_mailed_are_looked_at_alone(built: Project, tmp_path: Path) -> None:
+def test_the_invariants_of_what_was_mailed_are_looked_at_alone(own: Project, tmp_path: Path) -> None:
     store = open_store(f"sqlite:///{tmp_path / 'ledger.db'}")
     fill(store, 2)
     store.freeze(PACKAGE, NOW)
     store.close()
-    done = built.newsletter("doctor", "--invariants", STORE_URL=f"sqlite:///{tmp_path / 'ledger.db'}")
+    done = own.newsletter("doctor", "--invariants", STORE_URL=f"sqlite:///{tmp_path / 'ledger.db'}")
     assert "invariant 1" in done.stdout
     assert "SES " not in done.stdout
 
