@@ -136,7 +136,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     assert done.returncode == 0, done.stderr
     before = {path.name for path in made.path.iterdir()}
     yield made
-    assert {path.name for path in made.path.iterdir()} == before, "a test has kept its state in the shared project"
+    assert {path.name for path in made.path.iterdir()} == before, (
+        "a test has kept its state in the shared project"
+    )
 
 
 @pytest.fixture(scope="module")
