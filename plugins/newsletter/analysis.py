@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import markdown, yardstick
 from newsletter.frontmatter import FrontMatter
-from newsletter.models import Analysis, Event, Image, KeyJudgement, Status
+from newsletter.models import Analysis, Change, ChangeKind, Event, Image, KeyJudgement, Status
 
 # What a feed and a browser can show; outside of them a date is a slip of the keyboard.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
@@ -36,6 +36,8 @@ def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> A
         if not _raw(front, key):
             front.complain(key, _missing(key))
     written = moment(front, "date", zone)
+    changed = changes(front, zone)
+    stated = moment(front, "updated", zone)
     analysis = Analysis(
         source=source,
         title=text(front, "title"),
@@ -45,14 +47,19 @@ def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> A
         region=text(front, "region"),
         topics=words(front, "topics"),
         authors=words(front, "authors"),
-        key_judgements=_judgements(front),
-        updated=moment(front, "updated", zone),
+        key_judgements=judgements(front),
+        updated=max((*(change.date for change in changed), *((stated,) if stated else ())), default=None),
         status=status(front),
         weight=_weight(front),
         image=_image(front),
         aliases=_aliases(front),
         timeline=_timeline(front),
+        changes=changed,
     )
+    if written:
+        _refuse_early_changes(front, written.date())
+    if analysis.status is Status.PUBLISHED:
+        _refuse_placeholders(front)
     return None if len(front.findings) > before else analysis
 
 
@@ -149,7 +156,8 @@ def _weight(front: FrontMatter) -> int | None:
         return None
 
 
-def _judgements(front: FrontMatter) -> tuple[KeyJudgement, ...]:
+def judgements(front: FrontMatter) -> tuple[KeyJudgement, ...]:
+    """The key judgements of a piece, in their order. Complains of what is none, by its line."""
     value = front.fields.get("key_judgements") or []
     if not isinstance(value, list):
         front.complain("key_judgements", "must be a list: each line begins with a hyphen.")
@@ -218,6 +226,72 @@ def _timeline(front: FrontMatter) -> tuple[Event, ...]:
         else:
             found.append(Event(day, markdown.smart(" ".join(words.split()))))
     return tuple(sorted(found, key=lambda event: event.date))
+
+
+def changes(front: FrontMatter, zone: ZoneInfo) -> tuple[Change, ...]:
+    """The corrections and updates of a piece, the newest first. Complains of what is none, by its line."""
+    found = [
+        change
+        for kind in ChangeKind
+        for number, entry in enumerate(_entries(front, f"{kind}s"), start=1)
+        if (change := _change(front, kind, f"{kind}s[{number}]", entry, zone))
+    ]
+    return tuple(sorted(found, key=lambda change: change.date, reverse=True))
+
+
+def _entries(front: FrontMatter, key: str) -> list[Any]:
+    value = front.fields.get(key) or []
+    return value if isinstance(value, list) else [value]
+
+
+def _change(front: FrontMatter, kind: ChangeKind, name: str, entry: Any, zone: ZoneInfo) -> Change | None:
+    when = entry.get("date") if isinstance(entry, dict) else None
+    said = entry.get("text") if isinstance(entry, dict) else None
+    if (
+        not isinstance(when, str)
+        or not isinstance(said, str)
+        or not said.strip()
+        or set(entry) - {"date", "text"}
+    ):
+        example = (
+            "An earlier version gave the wrong year." if kind is ChangeKind.CORRECTION else "Adds the vote."
+        )
+        reason = f'must have a date and a text, and nothing else: - {{date: 2020-11-03, text: "{example}"}}'
+        front.complain(name, reason)
+        return None
+    date = _moment(when, zone)
+    if date is None:
+        front.complain(name, f"{_shown(when)} is no date. Write it as 2020-11-03 or 2020-11-03 07:00.")
+        return None
+    return Change(kind, date, markdown.smart(" ".join(said.split())))
+
+
+def _refuse_early_changes(front: FrontMatter, published: date) -> None:
+    """A change of what nobody had read yet is none: mostly a slip of the year."""
+    for kind in ChangeKind:
+        for number, entry in enumerate(_entries(front, f"{kind}s"), start=1):
+            when = str(entry.get("date", ""))[:10] if isinstance(entry, dict) else ""
+            if (day := _due(when)) and day < published:
+                front.complain(
+                    f"{kind}s[{number}]", f"is dated {day}, before the piece itself ({published})."
+                )
+
+
+PLACEHOLDER = "TODO"
+"""How a field begins that `newsletter new` or `newsletter import` has left for the desk to write."""
+
+
+def _refuse_placeholders(front: FrontMatter) -> None:
+    """What still has to be written is no text for readers. In a draft it may stand."""
+    for key, value in front.fields.items():
+        for word in value if isinstance(value, list) else (value,):
+            if (isinstance(word, dict) and str(word.get("text", "")).startswith(PLACEHOLDER)) or (
+                isinstance(word, str) and word.startswith(PLACEHOLDER)
+            ):
+                front.complain(
+                    key, f"still says {PLACEHOLDER}. Write it, or hold the piece back: status: draft."
+                )
+                break
 
 
 def _aliases(front: FrontMatter) -> tuple[str, ...]:

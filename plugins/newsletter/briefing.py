@@ -241,6 +241,8 @@ def _letter(generator: BriefingGenerator, metadata: dict[str, Any]) -> None:
             front.complain(key, f"is missing. Add a line such as {_EXAMPLES[key]}")
     metadata["issue"], metadata["month"], metadata["slug"] = named, named.month, named.month
     metadata["status"] = str(status(front))
+    if generator.settings.get("NEWSLETTER_DRAFTS") and metadata["status"] == Status.DRAFT:
+        metadata |= {"status": str(Status.PUBLISHED), "held": "Draft: only the desk sees this"}
     if named.corrects:
         zone = generator.settings["PUBLICATION"].zone
         if date := erratum.examine(front, named, metadata["subject"], zone):

@@ -68,10 +68,27 @@ class Event:
     text: str
 
 
+class ChangeKind(StrEnum):
+    """Why a published piece says something else than before: it was wrong, or things have moved on."""
+
+    CORRECTION = "correction"
+    UPDATE = "update"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of a published piece, told to its readers. `date` carries the publication's time zone."""
+
+    kind: ChangeKind
+    date: datetime
+    text: str
+
+
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """One analysis as its front matter states it; the body stays with Pelican's Article.
 
+    `changes` are its corrections and updates, the newest first; `updated` is never older than the newest of them.
     `source` is the path below content/. `date` and `updated` carry the publication's time zone.
     `timeline` is in the order of its days. `aliases` are addresses below the site's at which the piece once was.
     `weight` orders a briefing, the smallest first; without one a piece comes after those that have one.
@@ -92,6 +109,12 @@ class Analysis:
     image: Image | None = None
     aliases: tuple[str, ...] = ()
     timeline: tuple[Event, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def corrections(self) -> tuple[Change, ...]:
+        """Those of the changes that say what was wrong."""
+        return tuple(change for change in self.changes if change.kind is ChangeKind.CORRECTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +127,16 @@ class Item:
     date: datetime
     summary: str
     key_judgements: tuple[KeyJudgement, ...] = ()
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedItem:
+    """A correction or an update as the next briefing tells it: of which piece, at which address (absolute)."""
+
+    title: str
+    url: str
+    change: Change
     source: str = ""
 
 
@@ -123,6 +156,7 @@ class Briefing:
     url: str
     items: tuple[Item, ...]
     source: str = ""
+    changes: tuple[ChangedItem, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from pelican import signals
@@ -32,6 +33,7 @@ FINDINGS = "NEWSLETTER_FINDINGS"
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
     "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases", "timeline",
+    "corrections", "updates",
 }  # fmt: skip
 _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
 
@@ -42,7 +44,7 @@ _TAKEN = frozenset(dir(Article)) | {
     "analysis", "articles", "author", "authors", "briefing", "category", "context", "in_default_lang", "lang",
     "locale_date", "locale_modified", "metadata", "modified", "month", "override_save_as", "override_url", "path",
     "reader", "related", "relative_source_path", "settings", "source_path", "tags", "template", "timezone",
-    "translations", "classic", "front", "date_format", "translation", "translation_id", "preheader", "subject",
+    "translations", "classic", "front", "held", "date_format", "translation", "translation_id", "preheader", "subject",
 }  # fmt: skip
 # What a site that moves in may go on saying; where it leads is checked before anything is written.
 _CLASSIC_FIELDS = {"save_as", "url", "lang", "translation", "date_format"}
@@ -133,6 +135,8 @@ def _metadata(analysis: Analysis, front: FrontMatter, settings: dict[str, Any]) 
         "slug": analysis.slug,
         "status": str(analysis.status),
     }
+    if settings.get("NEWSLETTER_DRAFTS") and (held := _held(analysis, datetime.now(analysis.date.tzinfo))):
+        metadata |= {"held": held, "status": str(Status.PUBLISHED)}
     if analysis.summary:
         metadata["summary"] = analysis.summary
     if analysis.updated:
@@ -143,7 +147,7 @@ def _metadata(analysis: Analysis, front: FrontMatter, settings: dict[str, Any]) 
         metadata["tags"] = [_wrapped(Tag, topic, settings) for topic in analysis.topics]
     if analysis.authors:
         metadata["authors"] = [_wrapped(Author, author, settings) for author in analysis.authors]
-    if analysis.status is Status.PUBLISHED and "url" not in front.fields and not front.classic:
+    if metadata["status"] == Status.PUBLISHED and "url" not in front.fields and not front.classic:
         # Pelican works an article's address out anew each time a template asks for it; a stated one it keeps.
         metadata["url"] = settings["ARTICLE_URL"].format(
             slug=analysis.slug,
@@ -153,6 +157,15 @@ def _metadata(analysis: Analysis, front: FrontMatter, settings: dict[str, Any]) 
             author=metadata["authors"][0].slug if analysis.authors else "",
         )
     return metadata
+
+
+def _held(analysis: Analysis, now: datetime) -> str:
+    """Why readers do not see a piece yet, in the words of the preview; "" if they do."""
+    if analysis.status is Status.DRAFT:
+        return "Draft: only the desk sees this"
+    if analysis.date > now:
+        return f"Held back until {analysis.date.day} {analysis.date:%B %Y, %H:%M}"
+    return ""
 
 
 def _wrapped(kind: type[Any], name: str, settings: dict[str, Any]) -> Any:
@@ -188,6 +201,8 @@ def _page(generator: Generator, metadata: dict[str, Any]) -> None:
             metadata[key] = value
     value = front.fields.get("status", "")
     metadata["status"] = value if value in _PELICAN_STATUSES else str(status(front))
+    if generator.settings.get("NEWSLETTER_DRAFTS") and metadata["status"] == Status.DRAFT:
+        metadata |= {"status": str(Status.PUBLISHED), "held": "Draft: only the desk sees this"}
     if metadata["status"] == Status.PUBLISHED and slug and "url" not in front.fields:
         # The header of every page links to the pages: their addresses are asked for a hundred thousand times.
         metadata["url"] = generator.settings["PAGE_URL"].format(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,11 +33,16 @@ class Built:
     seconds: float
 
 
-def build(content: str | None = None, output: str | None = None) -> Built:
-    """Build site, feed and every briefing's package. Raises ContentError with all that is wrong."""
+def build(content: str | None = None, output: str | None = None, drafts: bool = False) -> Built:
+    """Build site, feed and every briefing's package. Raises ContentError with all that is wrong.
+
+    With `drafts` what is held back is built too, as it will look once it is out, for the desk's eyes alone:
+    `output` must then be a folder that is never published, and the packages go into a folder beside it.
+    Raises SettingsError if that would be the site's own.
+    """
     start = time.monotonic()
     with _quiet() as log:
-        pelican = _pelican({"PATH": content, "OUTPUT_PATH": output})
+        pelican = _pelican({"PATH": content, "OUTPUT_PATH": output}, drafts)
         generators = _catch(pelican, log)
         pelican.run()
         log.raise_errors()
@@ -73,14 +79,39 @@ def briefing(mailing: str) -> tuple[Path, Any]:
         return folders[0], next(package for package in generator.packages if package.month == mailing)
 
 
-def _pelican(overrides: dict[str, Any]) -> Any:
+def _pelican(overrides: dict[str, Any], drafts: bool = False) -> Any:
     from pelican import Pelican
     from pelican.settings import read_settings
 
     if not Path(CONFIGURATION).is_file():
         raise SettingsError(f"{CONFIGURATION}: not found. Run the command in the project's folder.")
     stated = {key: value for key, value in overrides.items() if value is not None}
+    if drafts:
+        stated |= _for_the_desk(read_settings(CONFIGURATION)["OUTPUT_PATH"], stated.get("OUTPUT_PATH"))
     return Pelican(read_settings(CONFIGURATION, override=stated))
+
+
+def _for_the_desk(published: str, output: str | None) -> dict[str, Any]:
+    """The settings of a build with everything that is held back: none of it comes near what is published."""
+    if output is None or _overlap(output, published):
+        raise SettingsError(
+            "Drafts are never built into the published site. Name another folder: --drafts --output build/preview"
+        )
+    return {
+        "NEWSLETTER_DRAFTS": True,
+        "WITH_FUTURE_DATES": True,
+        "BRIEFING_PACKAGES": f"{output.rstrip('/')}-packages/briefings",
+        "DOOR_FRAME": f"{output.rstrip('/')}-packages/door/frame.html",
+        # Set in type when they are out; and the store of what is set is emptied of all that is not published.
+        "NEWSLETTER_EDITIONS": "",
+        "NEWSLETTER_CARDS": "",
+    }
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether two folders are the same, or one lies in the other."""
+    ends = os.path.realpath(one), os.path.realpath(other)
+    return os.path.commonpath(ends) in ends
 
 
 def _catch(pelican: Any, log: _Log) -> list[Any]:

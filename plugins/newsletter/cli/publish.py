@@ -16,15 +16,18 @@ from newsletter.show import say
     "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
 )
 @click.option("--output", type=click.Path(file_okay=False), help="Where the site goes  [output]")
-def build(content: str | None, output: str | None) -> None:
+@click.option(
+    "--drafts", is_flag=True, help="With what is held back, into an --output that is never published."
+)
+def build(content: str | None, output: str | None, drafts: bool) -> None:
     """Build the site, its feed, and the package of every briefing."""
     from newsletter import site
 
-    built = site.build(content, output)
-    drafts = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
+    built = site.build(content, output, drafts)
+    held = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
     say(
         "site",
-        f"{built.analyses} analyses, {built.pages} pages{drafts} → {_shown(built.output)}/",
+        f"{built.analyses} analyses, {built.pages} pages{held} → {_shown(built.output)}/",
         built.seconds,
     )
     if built.packages:
