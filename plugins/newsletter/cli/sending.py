@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from newsletter.store import Store
 
 PACKAGES = Path("build/briefings")
+# How many are mailed first, beside the testers.
+_SLICE = 50
 
 _STOPPING = "Stopping: SES's answer to the call in flight is waited for and written down."
 _STILL = "Still waiting for it, a minute at most: else those recipients are in doubt."
@@ -64,9 +66,10 @@ _OPTIONS = (
     click.option(
         "--canary",
         metavar="N",
-        type=click.IntRange(1),
+        type=click.IntRange(0),
         default=None,
-        help="Mail N first, the testers among them, and the rest when SES has told that those are sound.",
+        help="Mail N first, the testers among them, and the rest when SES has told that those are sound; 0: all "
+        "at once. Without it: the testers and 50 more, where SES's events can be read.",
     ),
     click.option(
         "--no-brakes", is_flag=True, help="Go on although many bounce or complain: you have looked at why."
@@ -206,7 +209,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
 def _as_typed(command: str, options: Options) -> str:
     """The command with what was typed of how to mail, so that one offered to be pasted does nothing else."""
     words = [command]
-    words += [f"--canary {options.canary}"] if options.canary else []
+    words += [f"--canary {options.canary}"] if options.canary is not None else []
     words += ["--no-brakes"] if options.no_brakes else []
     return " ".join(words)
 
@@ -311,7 +314,7 @@ def _submit(
             progress=progress.advance,
             through=ses.place,
             vigil=vigil,
-            slice_size=options.canary or 0,
+            slice_size=_SLICE + len(testers) if options.canary is None else options.canary,
             testers=[address.parse(tester).key for tester in testers],
         )
         notes = chain([_STOPPING], repeat(_STILL))
