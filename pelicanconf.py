@@ -34,6 +34,7 @@ PLUGINS = [
     "newsletter.editions",
     "newsletter.pictures",
     "newsletter.doorframe",
+    "newsletter.stylesheet",
     "newsletter.press",
 ]
 PLUGINS_REQUIRED = list(PLUGINS)

@@ -371,3 +371,11 @@ def test_the_web_version_of_a_briefing_has_letter_and_pieces(site: Path) -> None
         "/analyses/2020/gulf/",
     ]
     assert len(items[0].xpath(".//svg")) == 2
+
+
+def test_the_style_sheet_is_one_file_and_asks_for_no_other(site: Path) -> None:
+    sheet = (site / "theme/css/site.css").read_text()
+    assert "@import" not in sheet
+    assert [path.name for path in (site / "theme/css").iterdir()] == ["site.css"]
+    for part in sorted((ROOT / "theme/css").glob("*.css")):
+        assert part.name == "site.css" or part.read_text() in sheet, part.name

@@ -38,6 +38,8 @@ import corpus
 from rich.console import Console
 from rich.table import Table
 
+from newsletter.stylesheet import joined
+
 ROOT = Path(__file__).resolve().parents[2]
 OURS, HUGO, HUGO_PLAIN = "ours", "Hugo", "Hugo, no .Related"
 KINDS = {
@@ -127,6 +129,8 @@ def prepare(work: Path, count: int) -> None:
     (ours / "plugins").symlink_to(ROOT / "plugins")
     shutil.copytree(ROOT / "tests/bench/hugo", hugo)
     shutil.copytree(ROOT / "theme/static", hugo / "static/theme")
+    (hugo / "static/theme/css").mkdir()
+    (hugo / "static/theme/css/site.css").write_text(joined(ROOT / "theme/css/site.css"))
     corpus.convert_all(ours / "content", hugo / "content")
 
 
