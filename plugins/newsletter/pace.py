@@ -13,7 +13,7 @@ from newsletter.errors import Ambiguous, Throttled
 from newsletter.ses.submit import Quota
 
 # A little under the account's own rate, since other mail of the account counts too.
-_SHARE = 0.9
+SHARE = 0.9
 _LONGEST_BACKOFF = 60.0
 # Of each template operation SES takes one call a second (API reference, CreateEmailTemplate).
 _TRIES = 5
@@ -95,4 +95,4 @@ def patiently(call: Callable[[], _T], pause: Callable[[float], None]) -> _T:
 
 
 def _rate(per_second: float) -> float:
-    return max(per_second, 0.1) * _SHARE
+    return max(per_second, 0.1) * SHARE
