@@ -55,6 +55,14 @@ class Project:
         """The content hash of a packaged briefing, which whoever mails it approves."""
         return str(json.loads(self.read(f"build/briefings/{month}/briefing.json"))["content_hash"])
 
+    def findings(self, *words: str) -> list[str]:
+        """What `newsletter check` finds, a line each: "content/a.md:2: title: is missing. Add a line …"."""
+        told = json.loads(self.newsletter("check", "--format", "json", *words).stdout)["findings"]
+        return [
+            f"{one['path']}:{one['line']}: {one['field'] + ': ' if one['field'] else ''}{one['reason']} {one['mend']}"
+            for one in told
+        ]
+
     def mail(
         self, *words: str, month: str = "2020-10", faults: str = "", **environment: str
     ) -> subprocess.CompletedProcess[str]:

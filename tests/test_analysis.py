@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from newsletter import yardstick
 from newsletter.analysis import analysis_of
 from newsletter.frontmatter import parse
 from newsletter.models import Analysis, Status
@@ -18,7 +19,7 @@ SOUND = {"title": "A claim", "date": "2020-10-16 07:00", "summary": "What will h
 def _read(**fields: str) -> tuple[Analysis | None, list[str]]:
     head = "".join(f"{key}: {value}\n" for key, value in {**SOUND, **fields}.items() if value)
     front = parse(f"---\n{head}---\nBody\n", "x.md")
-    analysis = analysis_of(front, "analyses/2020/x.md", "x", LONDON)
+    analysis = analysis_of(front, "analyses/2020/x.md", "x", LONDON, yardstick.load("ICD 203"))
     return analysis, [str(finding) for finding in front.findings]
 
 
@@ -95,7 +96,7 @@ def test_classic_header_needs_only_title_and_date_and_keeps_pelicans_names() -> 
         "Title: T\nDate: 7 June 2013\nCategory: Rust\nTags: a, b\nAuthor: Desk\nModified: 2013-07-01\n\nx",
         "x.md",
     )
-    analysis = analysis_of(front, "x.md", "x", LONDON)
+    analysis = analysis_of(front, "x.md", "x", LONDON, yardstick.load("ICD 203"))
     assert analysis, front.findings
     assert (analysis.region, analysis.topics, analysis.authors) == ("Rust", ("a", "b"), ("Desk",))
     assert analysis.date.isoformat() == "2013-06-07T00:00:00+01:00"

@@ -150,23 +150,20 @@ def test_every_erratum_that_cannot_be_mailed_is_named_with_the_remedy(october: P
     for name, fields, _ in FAULTS:
         erratum(october, name, **fields)
     erratum(october, "2020-10.erratum-10.md")
-    done = october.newsletter("check")
-    assert done.returncode == 1
-    said = done.stderr.splitlines()[:-1]
+    said = october.findings()
     for name, _, complaint in FAULTS:
-        assert sum(f"content/briefings/{name}{complaint}" in line for line in said) == 1, (name, done.stderr)
+        assert sum(f"content/briefings/{name}{complaint}" in line for line in said) == 1, (name, said)
     assert len(said) == len(FAULTS) - 1
 
 
 @pytest.mark.parametrize(
     ("body", "complaint"),
-    [("A {{ name }}.", "holds {{ or }}"), ("[x]({filename}none.md)", "links to {filename}none.md")],
+    [("A {{ name }}.", "{{ would break the email"), ("[x]({filename}none.md)", "links to {filename}none.md")],
 )
 def test_its_text_is_held_to_what_every_mail_and_page_is(october: Project, body: str, complaint: str) -> None:
     erratum(october, body=body)
-    done = october.newsletter("check")
-    assert done.returncode == 1
-    assert f"content/briefings/2020-10.erratum.md:7: {complaint}" in done.stderr
+    assert october.newsletter("check").returncode == 1
+    assert any(f"content/briefings/2020-10.erratum.md:7: {complaint}" in said for said in october.findings())
 
 
 def test_a_subject_may_say_it_in_either_word(october: Project) -> None:
@@ -188,9 +185,8 @@ def test_an_erratum_held_back_or_withdrawn_cannot_be_mailed(october: Project) ->
 def test_an_erratum_of_a_briefing_with_faults_is_not_blamed_for_them(october: Project) -> None:
     erratum(october)
     october.briefing(extra="status: perhaps\n")
-    done = october.newsletter("check")
-    assert done.returncode == 1
-    assert "1 thing to mend" in done.stderr
+    assert october.newsletter("check").returncode == 1
+    assert len(october.findings()) == 1
 
 
 def test_one_erratum_can_be_packaged_alone_and_a_missing_one_is_said(october: Project) -> None:

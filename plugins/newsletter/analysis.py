@@ -8,9 +8,10 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from newsletter import markdown, yardstick
+from newsletter import markdown
 from newsletter.frontmatter import FrontMatter
 from newsletter.models import Analysis, Change, ChangeKind, Event, Image, KeyJudgement, Status
+from newsletter.yardstick import Yardstick
 
 # What a feed and a browser can show; outside of them a date is a slip of the keyboard.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2999
@@ -25,11 +26,13 @@ _REQUIRED = ("title", "date", "summary", "region")
 _REQUIRED_CLASSIC = ("title", "date")
 
 
-def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> Analysis | None:
+def analysis_of(
+    front: FrontMatter, source: str, slug: str, zone: ZoneInfo, yardstick: Yardstick
+) -> Analysis | None:
     """Read one analysis's fields. Complaints go into `front.findings`; with any, the answer is None.
 
     `source` is the path below content/, `slug` what the file's name gives if the head names none.
-    Dates without an offset are wall time in `zone`.
+    Dates without an offset are wall time in `zone`; `yardstick` says what a word of likelihood means.
     """
     before = len(front.findings)
     for key in _REQUIRED_CLASSIC if front.classic else _REQUIRED:
@@ -47,7 +50,7 @@ def analysis_of(front: FrontMatter, source: str, slug: str, zone: ZoneInfo) -> A
         region=text(front, "region"),
         topics=words(front, "topics"),
         authors=words(front, "authors"),
-        key_judgements=judgements(front),
+        key_judgements=judgements(front, yardstick),
         updated=max((*(change.date for change in changed), *((stated,) if stated else ())), default=None),
         status=status(front),
         weight=_weight(front),
@@ -156,8 +159,8 @@ def _weight(front: FrontMatter) -> int | None:
         return None
 
 
-def judgements(front: FrontMatter) -> tuple[KeyJudgement, ...]:
-    """The key judgements of a piece, in their order. Complains of what is none, by its line."""
+def judgements(front: FrontMatter, yardstick: Yardstick | None) -> tuple[KeyJudgement, ...]:
+    """The key judgements of a piece, in their order, with the yardstick's ranges. Complains of what is none, by its line."""
     value = front.fields.get("key_judgements") or []
     if not isinstance(value, list):
         front.complain("key_judgements", "must be a list: each line begins with a hyphen.")
@@ -165,11 +168,11 @@ def judgements(front: FrontMatter) -> tuple[KeyJudgement, ...]:
     return tuple(
         judgement
         for number, entry in enumerate(value, start=1)
-        if (judgement := _judgement(front, f"key_judgements[{number}]", entry))
+        if (judgement := _judgement(front, f"key_judgements[{number}]", entry, yardstick))
     )
 
 
-def _judgement(front: FrontMatter, name: str, entry: Any) -> KeyJudgement | None:
+def _judgement(front: FrontMatter, name: str, entry: Any, yardstick: Yardstick | None) -> KeyJudgement | None:
     if isinstance(entry, str):
         entry = {"text": entry}
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
@@ -186,7 +189,7 @@ def _judgement(front: FrontMatter, name: str, entry: Any) -> KeyJudgement | None
         front.complain(name, "has no text.")
         return None
     likelihood = " ".join(entry.get("likelihood", "").split())
-    band = yardstick.band(likelihood)
+    band = yardstick.band(likelihood) if yardstick else None
     return KeyJudgement(
         text=markdown.smart(" ".join(entry["text"].split())),
         likelihood=likelihood,

@@ -21,18 +21,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 
 class NewsletterError(Exception):
     """Base of all errors a person can act on. `str()` is the sentence to show."""
 
 
+class Severity(StrEnum):
+    """How grave a finding is. An error stops a commit and a publication; a warning is to be looked at."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """A certain remedy: at (line, column) of the file, both from 1, `old` becomes `new`. `old` is on one line;
+    where it is "" the text is put in.
+    """
+
+    line: int
+    column: int
+    old: str
+    new: str
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing wrong with one file.
 
-    `path` is relative to the project or as given; `line` and `column` count from 1, 0 is unknown;
-    `field` is the front-matter key or "" for the text; `reason` says what is wrong and how to mend it.
+    `path` is relative to the project or as given; `line` and `column` count from 1 (characters, not bytes), 0 is
+    unknown; `field` is the front-matter key or "" for the text; `reason` says what is wrong, and how to mend it if
+    `mend` does not. What `newsletter check` finds also has the rule's `code` ("T207") and `name`, the offending
+    `words` as they stand at that place, and a `fix` where there is no doubt.
     """
 
     path: str
@@ -40,6 +62,12 @@ class Finding:
     field: str
     reason: str
     column: int = 0
+    code: str = ""
+    severity: Severity = Severity.ERROR
+    words: str = ""
+    mend: str = ""
+    fix: Fix | None = None
+    name: str = ""
 
     def __str__(self) -> str:
         place = f"{self.path}:{self.line}" if self.line else self.path

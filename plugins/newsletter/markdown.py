@@ -14,7 +14,7 @@ import comrak
 import nh3
 
 # comrak's safe mode leaves this where an author wrote raw HTML: only such a text needs the slow way.
-_OMITTED = "<!-- raw HTML omitted -->"
+OMITTED = "<!-- raw HTML omitted -->"
 # comrak puts an empty link into each heading; the heading's own id is enough.
 _ANCHOR = re.compile(r'<a href="#[^"]*" aria-label="Link to heading[^>]*class="anchor"></a>')
 # The parser percent-encodes the braces of Pelican's {filename} links, which would then not be found.
@@ -47,7 +47,7 @@ def render(text: str) -> str:
     """Markdown as clean HTML. Never fails: every text is some Markdown. Pure and deterministic."""
     extensions, parsing, safe, raw = _options()
     html = comrak.render_markdown(text, extensions, parsing, safe)
-    if _OMITTED in html:
+    if OMITTED in html:
         html = comrak.render_markdown(text, extensions, parsing, raw)
         html = nh3.clean(
             html, tags=_TAGS, attributes=_ATTRIBUTES, url_schemes=_SCHEMES, link_rel=None, strip_comments=True
@@ -57,6 +57,21 @@ def render(text: str) -> str:
     if "%7B" in html:
         html = _BRACES.sub(r"\1{\2}", html)
     return html
+
+
+def render_with_places(text: str) -> str:
+    """Markdown as HTML that says where in `text` each part stands (comrak's data-sourcepos). It is for reading, not
+    for a page: raw HTML is left out, a mark (`OMITTED`) in its place.
+    """
+    extensions, parsing, _, _ = _options()
+    return comrak.render_markdown(text, extensions, parsing, _placed())
+
+
+@cache
+def _placed() -> comrak.RenderOptions:
+    placed = comrak.RenderOptions()
+    placed.sourcepos = True
+    return placed
 
 
 @cache

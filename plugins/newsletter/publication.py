@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from email.headerregistry import Address
 from email.utils import parseaddr
@@ -12,10 +12,13 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from newsletter import yardstick
 from newsletter.errors import SettingsError
+from newsletter.yardstick import Yardstick
 
 FILE = "publication.toml"
 _LATENESS = timedelta(hours=1)
+_YARDSTICK = "ICD 203"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,8 @@ class Publication:
     `site_url` has no slash at its end. `sender` is an RFC 5322 mailbox ("Name <address>"), `reply_to` and
     `contact` are bare addresses, `list_id` is the value of the List-Id header (RFC 2919). `testers` are the bare
     addresses that test mails may go to; `lateness` is how long after its time a mailing may still begin.
+    `yardstick` is what the words of likelihood mean. `regions` and `topics` are the words a piece may be filed
+    under (none: any), `abbreviations` those that no piece needs to explain, `fields` front-matter keys of one's own.
     """
 
     house: str
@@ -40,6 +45,11 @@ class Publication:
     contact: str
     testers: tuple[str, ...] = ()
     lateness: timedelta = _LATENESS
+    yardstick: Yardstick = field(default_factory=lambda: yardstick.load(_YARDSTICK))
+    regions: tuple[str, ...] = ()
+    topics: tuple[str, ...] = ()
+    abbreviations: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
 
     @property
     def zone(self) -> ZoneInfo:
@@ -62,7 +72,7 @@ def load(path: Path) -> Publication:
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f'{path}: {error}. Mend the file; its form is TOML (key = "value").') from None
-    mail = facts.get("mail")
+    mail, desk = facts.get("mail"), facts.get("desk", {})
     publication = Publication(
         house=_text(path, facts, "house"),
         name=_text(path, facts, "name"),
@@ -77,6 +87,11 @@ def load(path: Path) -> Publication:
         contact=_text(path, mail, "contact", "mail"),
         testers=_texts(path, mail, "testers", "mail"),
         lateness=_minutes(path, mail, "lateness", "mail", _LATENESS),
+        yardstick=_yardstick(path, desk),
+        regions=_texts(path, desk, "regions", "desk"),
+        topics=_texts(path, desk, "topics", "desk"),
+        abbreviations=_texts(path, desk, "abbreviations", "desk"),
+        fields=_texts(path, desk, "fields", "desk"),
     )
     _check(path, publication)
     return publication
@@ -99,6 +114,14 @@ def _texts(path: Path, table: Any, key: str, section: str) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
         raise SettingsError(f'{path}: {section}.{key}: must be a list of texts: {key} = ["…", "…"].')
     return tuple(value.strip() for value in values)
+
+
+def _yardstick(path: Path, table: Any) -> Yardstick:
+    name = table.get("yardstick", _YARDSTICK) if isinstance(table, dict) else _YARDSTICK
+    if name not in yardstick.names():
+        known = " or ".join(f'"{known}"' for known in yardstick.names())
+        raise SettingsError(f"{path}: desk.yardstick: {name!r} is not known. Write {known}.")
+    return yardstick.load(name)
 
 
 def _minutes(path: Path, table: Any, key: str, section: str, usual: timedelta) -> timedelta:

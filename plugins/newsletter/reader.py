@@ -124,7 +124,8 @@ def _analysis(front: FrontMatter, settings: dict[str, Any]) -> Analysis | None:
     source = os.path.relpath(front.path, os.path.relpath(settings["PATH"]))
     stem = os.path.splitext(os.path.basename(front.path))[0]
     slug = slugify(stem, regex_subs=settings["SLUG_REGEX_SUBSTITUTIONS"])
-    return analysis_of(front, source, slug, settings["PUBLICATION"].zone)
+    publication = settings["PUBLICATION"]
+    return analysis_of(front, source, slug, publication.zone, publication.yardstick)
 
 
 def _metadata(analysis: Analysis, front: FrontMatter, settings: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import click
 
 from newsletter.cli import (
     answers,
+    check,
     doctor,
     erratum,
     events,
@@ -33,7 +34,7 @@ def main() -> None:
 
 for command in (
     publish.build,
-    publish.check,
+    check.check,
     publish.briefing,
     publishing.publish,
     subscribers,

@@ -1,4 +1,4 @@
-"""`newsletter build`, `check` and `briefing`: the site half."""
+"""`newsletter build` and `briefing`: the site half."""
 
 from __future__ import annotations
 
@@ -33,22 +33,6 @@ def build(content: str | None, output: str | None, drafts: bool) -> None:
     if built.packages:
         names = ", ".join(sorted(folder.name for folder in built.packages))
         say("package", f"{names} → {built.packages[0].parent}/")
-
-
-@click.command()
-@click.option(
-    "--content", type=click.Path(exists=True, file_okay=False), help="The content folder  [content]"
-)
-def check(content: str | None) -> None:
-    """Read everything as a build does, say what is wrong and where, and write nothing."""
-    from newsletter import site
-
-    built = site.check(content)
-    say(
-        "check",
-        f"{built.analyses} analyses, {built.pages} pages, {len(built.briefings)} briefings: nothing to mend",
-        built.seconds,
-    )
 
 
 @click.command()
