@@ -24,7 +24,7 @@ import pytest
 
 from newsletter import tokens
 from newsletter.delivery import Delivery, Links, Report
-from newsletter.errors import Refused
+from newsletter.errors import Refused, StoreError
 from newsletter.interrupt import heeding
 from newsletter.local_ses.config import LocalSesConfig, RunningSes
 from newsletter.local_ses.server import running
@@ -489,6 +489,39 @@ class Acting(Ses):
 def sender(post: Post, mailer: Ses, **more: Any) -> Delivery:
     links = Links("https://briefing.example.org", KEYS)
     return Delivery(post.store, mailer, links, post.clock, more.pop("pause", post.clock.pause), **more)
+
+
+def fill_disk(store: Store, full: bool = True) -> None:
+    """Let the database grow no further, as on a full disk; or let it grow again."""
+    db = store.db  # type: ignore[attr-defined]
+    (pages,) = db.execute("PRAGMA page_count").fetchone()
+    db.execute(f"PRAGMA max_page_count = {pages if full else 1_000_000}")
+
+
+def test_a_disk_that_is_full_before_a_claim_mails_nobody_of_it(post: Post) -> None:
+    fill(post.store, 2_000)
+    post.store.freeze(PACKAGE, post.clock())
+    fill_disk(post.store)
+    with pytest.raises(StoreError, match="full"):
+        post.deliver()
+    claimed = post.store.counts("2020-10").of(State.SUBMITTED)
+    assert post.accepted().total() == claimed < 2_000
+    fill_disk(post.store, full=False)
+    assert post.deliver().counts.states == {State.SUBMITTED: 2_000}
+    assert set(post.accepted().values()) == {1}
+
+
+def test_a_disk_that_is_full_when_ses_answers_leaves_that_call_in_doubt_and_doubles_nobody(
+    post: Post,
+) -> None:
+    fill(post.store, 120)
+    with pytest.raises(StoreError, match="full"):
+        sender(post, Acting(1, lambda: fill_disk(post.store))).run(PACKAGE)
+    assert post.accepted().total() == 50
+    fill_disk(post.store, full=False)
+    assert post.deliver().counts.states == {State.SUBMITTED: 70, State.IN_DOUBT: 50}
+    assert post.accepted().total() == 120
+    assert set(post.accepted().values()) == {1}
 
 
 def test_asked_to_stop_it_ends_after_the_call_that_is_under_way(post: Post) -> None:

@@ -6,7 +6,8 @@ with values of our own:
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-contents.html
     https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-examples.html
 
-None is a verbatim copy of AWS's example, and none was recorded from AWS. `bounce_mislabelled` is the case of
+None is a verbatim copy of AWS's example, and none was recorded from AWS; AWS's own samples of notifications are read
+where moto carries them. `bounce_mislabelled` is the case of
 AI-Shipping-Labs issue 827 (a 5.x.x refusal labelled Transient), `bounce_suppressed` and `complaint_suppressed`
 are what the account's suppression list answers, `identity_bounce` is the notification of an identity, which
 has no tags.
@@ -28,6 +29,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from hypothesis import example, given
 from hypothesis import strategies as st
+from moto.ses import feedback
 
 from newsletter.errors import NewsletterError, Refused, SesError, SettingsError, Throttled
 from newsletter.ses.events import Event, Foreign, Kind, Poison, parse
@@ -143,6 +145,39 @@ def test_a_record_says_what_happened_to_whom_when_and_why(name: str, raw: bool) 
         permanent=permanent,
         detail=detail,
     )
+
+
+# -- AWS's samples
+
+# As moto has them from docs.aws.amazon.com/ses/latest/DeveloperGuide/notification-contents.html. They are an identity's
+# notifications: what a configuration set publishes is the same, with tags, and with the type under `eventType`.
+AWS = {
+    "Bounce": (
+        {"bounce": feedback.BOUNCE},
+        [
+            ("recipient1@example.com", True, "Permanent/General 5.0.0: smtp; 550 user unknown"),
+            ("recipient2@example.com", True, "Permanent/General 4.0.0"),
+        ],
+    ),
+    "Complaint": ({"complaint": feedback.COMPLAINT}, [("recipient1@example.com", False, "abuse")]),
+    "Delivery": (
+        {"delivery": feedback.DELIVERY},
+        [("success@simulator.amazonses.com", False, "250 ok: Message 64111812 accepted")],
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", AWS)
+def test_aws_s_own_samples_are_read(kind: str) -> None:
+    particulars, expected = AWS[kind]
+    mail = {
+        **feedback.COMMON_MAIL["mail"],
+        "timestamp": "2018-10-08T14:05:45.000Z",
+    }  # moto's is in no form of AWS's
+    found = told({"eventType": kind, "mail": mail, **particulars})
+    assert [(one.recipient, one.permanent, one.detail) for one in found] == expected
+    assert {(one.kind, one.message_id) for one in found} == {(Kind(kind.lower()), mail["messageId"])}
+    assert told({"notificationType": kind, "mail": mail, **particulars}) == []  # no tags, and told once more
 
 
 # -- what is no event, and is no mistake either

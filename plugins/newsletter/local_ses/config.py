@@ -46,13 +46,16 @@ class LocalSesConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunningSes:
-    """A local SES that answers. `calls(name)` counts the calls of an operation so far, refused ones too."""
+    """A local SES that answers. `calls(name)` counts the calls of an operation so far, refused ones too; `busy()` those
+    it is at work on, whether their clients still wait or not.
+    """
 
     url: str
     queue_url: str
     topic_arn: str
     environment: Mapping[str, str]
     calls: Callable[[str], int] = field(repr=False)
+    busy: Callable[[], int] = field(repr=False)
 
 
 def environment(url: str, queue_url: str, config: LocalSesConfig) -> dict[str, str]:

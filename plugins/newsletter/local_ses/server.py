@@ -100,6 +100,7 @@ class _Server:
             topic_arn=config.topic_arn,
             environment=environment(url, queue_url(url, QUEUE), config),
             calls=ses.calls,
+            busy=lambda: len(self._uvicorn.server_state.tasks),
         )
 
     def run(self) -> None:
