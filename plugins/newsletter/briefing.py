@@ -26,7 +26,7 @@ from newsletter.analysis import status, text, words
 from newsletter.erratum import ErratumPage
 from newsletter.errors import ContentError, Finding
 from newsletter.issue import Issue
-from newsletter.models import Analysis, Briefing, Item, Package, Status
+from newsletter.models import Analysis, Briefing, ChangedItem, Item, Package, Status
 from newsletter.reader import EXTENSIONS, complain
 
 
@@ -87,6 +87,25 @@ def item(article: Any, site_url: str) -> Item:
         key_judgements=analysis.key_judgements,
         source=os.path.relpath(article.source_path),
     )
+
+
+def changed_since(before: str, month: str, articles: Sequence[Any], site_url: str) -> tuple[ChangedItem, ...]:
+    """The corrections and updates that the briefing of `month` tells, corrections first, then by their days.
+
+    They are those dated after the month `before` ("2020-09", the briefing before; "" for none: then those of `month`
+    alone) and not after `month`: each change is told in one briefing and only one.
+    """
+    told = [
+        ChangedItem(
+            article.analysis.title, f"{site_url}/{article.url}", change, os.path.relpath(article.source_path)
+        )
+        for article in articles
+        if (analysis := getattr(article, "analysis", None)) and analysis.changes
+        for change in analysis.changes
+        if (before < f"{change.date:%Y-%m}" if before else f"{change.date:%Y-%m}" == month)
+        and f"{change.date:%Y-%m}" <= month
+    ]
+    return tuple(sorted(told, key=lambda each: (each.change.kind, each.change.date, each.url)))
 
 
 class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no types
@@ -163,12 +182,19 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
                 url=f"{publication.site_url}/{page.url}",
                 items=tuple(item(article, publication.site_url) for article in page.articles),
                 source=os.path.relpath(page.source_path),
+                changes=() if page.issue.corrects else self._changes(page.month),
             )
             try:
                 templates = Path(self.settings["EMAIL_TEMPLATES"]) / "briefing"
                 self.packages.append(message.compose(page.briefing, publication, templates, commit))
             except ContentError as error:
                 complain(self, page.metadata["front"], [_located(finding) for finding in error.findings])
+
+    def _changes(self, month: str) -> tuple[ChangedItem, ...]:
+        """What the briefing of a month tells of earlier pieces."""
+        before = max((page.month for page in self.briefings if page.month < month), default="")
+        site_url = self.settings["PUBLICATION"].site_url
+        return changed_since(before, month, self.context["articles"], site_url)
 
     def generate_output(self, writer: Any) -> None:
         """Called by Pelican when everything has been found good."""

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from lxml import html as parser
 
-from newsletter.models import KeyJudgement
+from newsletter.models import Change, KeyJudgement
 
 Node: TypeAlias = str | dict[str, Any]
 
@@ -47,6 +47,7 @@ class Edition:
     html: str
     keywords: tuple[str, ...] = ()
     judgements: tuple[KeyJudgement, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def document(self) -> str:
@@ -66,6 +67,7 @@ class Edition:
                 "citation": self.citation,
                 "keywords": list(self.keywords),
                 "judgements": [_judgement(judgement) for judgement in self.judgements],
+                "changes": [{"kind": c.kind, "head": c.head, "text": c.text} for c in self.changes],
                 "body": nodes(self.html, self.url),
             },
             ensure_ascii=False,

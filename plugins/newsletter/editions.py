@@ -15,6 +15,7 @@ from pelican.generators import Generator
 
 from newsletter.edition import Edition, card, pdf
 from newsletter.errors import ContentError, Finding
+from newsletter.models import Briefing
 from newsletter.publication import Publication
 from newsletter.stock import Stock
 
@@ -82,6 +83,7 @@ def _of_analysis(article: Any, publication: Publication) -> Edition:
         html=article._update_content(article._content, publication.site_url),
         keywords=tuple(word for word in (analysis.region, *analysis.topics) if word),
         judgements=analysis.key_judgements,
+        changes=analysis.changes,
     )
 
 
@@ -98,8 +100,17 @@ def _of_briefing(page: Any, publication: Publication) -> Edition:
         language=publication.language,
         url=f"{publication.site_url}/{page.url}",
         citation=f"{publication.house}, “{page.title}”. {publication.site_url}/{page.url}",
-        html=page._update_content(page._content, publication.site_url) + pieces,
+        html=page._update_content(page._content, publication.site_url) + pieces + _changes(page.briefing),
     )
+
+
+def _changes(briefing: Briefing) -> str:
+    """What has changed in earlier pieces, as the end of a briefing's edition tells it."""
+    told = "".join(
+        f'<p><strong>{each.change.head}:</strong> {escape(each.change.text)} <a href="{escape(each.url)}">{escape(each.title)}</a></p>'
+        for each in briefing.changes
+    )
+    return f"<h2>Corrections and updates</h2>{told}" if told else ""
 
 
 def _item(article: Any, publication: Publication) -> str:

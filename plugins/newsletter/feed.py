@@ -25,7 +25,7 @@ from lxml.etree import SubElement
 from pelican import signals
 from pelican.generators import Generator
 
-from newsletter.models import KeyJudgement
+from newsletter.models import Change, ChangeKind, KeyJudgement
 from newsletter.publication import Publication
 
 # What an archive holds; feed.xml, which readers' programs fetch again and again, holds less than twice as many.
@@ -202,7 +202,15 @@ def _content(article: Any, publication: Publication) -> str:
     analysis = getattr(article, "analysis", None)
     # Not get_content(), which keeps what it gives: with ten thousand pieces, a second copy of all their texts.
     body = article._update_content(article._content, publication.site_url)
-    return _judgements(analysis.key_judgements if analysis else ()) + str(body)
+    if not analysis:
+        return str(body)
+    wrong, newer = analysis.corrections, [c for c in analysis.changes if c.kind is ChangeKind.UPDATE]
+    return f"{_changes(wrong)}{_judgements(analysis.key_judgements)}{body}{_changes(newer)}"
+
+
+def _changes(changes: Sequence[Change]) -> str:
+    """A paragraph for each, the corrections before everything else: whoever read the piece is to see them."""
+    return "".join(f"<p><strong>{change.head}:</strong> {escape(change.text)}</p>\n" for change in changes)
 
 
 def _judgements(judgements: Sequence[KeyJudgement]) -> str:

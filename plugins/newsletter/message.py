@@ -26,7 +26,7 @@ from newsletter import issue, letter, mail_lint, mjml_lint, plaintext
 from newsletter.errors import ContentError, Finding, SettingsError
 from newsletter.issue import Issue
 from newsletter.mail_template import MailTemplate
-from newsletter.models import Briefing, Item, KeyJudgement, Package
+from newsletter.models import Briefing, ChangedItem, Item, KeyJudgement, Package
 from newsletter.package import content_hash
 from newsletter.publication import Publication
 
@@ -63,6 +63,16 @@ class PrintedJudgement:
     text: str
     verdict: str
     cells: tuple[ScaleCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrintedChange:
+    """A correction or update as the templates print it; `head` is "Correction, 3 November 2020"."""
+
+    head: str
+    title: str
+    url: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +192,11 @@ def _refusals(briefing: Briefing) -> Iterator[Finding]:
         for judgement in item.key_judgements:
             for value in (judgement.text, judgement.assessment):
                 yield from _unfit(place, "key_judgements", value)
+    for each in briefing.changes:
+        place = each.source or each.url
+        yield from _unfit_address(place, each.url)
+        yield from _unfit(place, "title", each.title)
+        yield from _unfit(place, f"{each.change.kind}s", each.change.text)
 
 
 def _unfit(path: str, field: str, *values: str) -> Iterator[Finding]:
@@ -235,6 +250,7 @@ def _facts(briefing: Briefing, publication: Publication, mailing: Issue) -> dict
         "month": f"{_MONTHS[int(month) - 1]} {year}",
         "erratum": bool(mailing.corrects),
         "preheader": briefing.preheader,
+        "changes": [_print_change(each) for each in briefing.changes],
         "padding": _PADDING * max(0, PREVIEW_LENGTH - len(briefing.preheader)),
         "url": briefing.url,
         "contact": publication.contact,
@@ -256,6 +272,13 @@ def _print(items: tuple[Item, ...], shortened: int) -> list[PrintedItem]:
         )
         for index, item in enumerate(items)
     ]
+
+
+def _print_change(each: ChangedItem) -> PrintedChange:
+    kind = each.change.kind.capitalize()
+    return PrintedChange(
+        f"{kind}, {_day(each.change.date)}", _one_line(each.title), each.url, _one_line(each.change.text)
+    )
 
 
 def _print_judgement(judgement: KeyJudgement) -> PrintedJudgement:

@@ -83,6 +83,11 @@ class Change:
     date: datetime
     text: str
 
+    @property
+    def head(self) -> str:
+        """What stands before its text: "Correction, 3 November 2020"."""
+        return f"{self.kind.capitalize()}, {self.date.day} {self.date:%B %Y}"
+
 
 @dataclass(frozen=True, slots=True)
 class Analysis:

@@ -102,6 +102,8 @@ def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
         analysis = None
     elif analysis and analysis.image:
         generator.context["static_links"].add(analysis.image.path)
+    if analysis and _is_ahead(analysis, front, datetime.now(analysis.date.tzinfo)):
+        analysis = None
     if analysis is None:
         _refuse(generator, metadata, front)
         return
@@ -112,6 +114,17 @@ def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
         metadata["status"] = pelican_status
     if front.classic and "slug" not in front.fields:
         del metadata["slug"]  # Pelican makes it from the title or the file's name, as the site had it
+
+
+def _is_ahead(analysis: Analysis, front: FrontMatter, now: datetime) -> bool:
+    """Whether a piece that readers see tells them of a change that is still to come; complains of it."""
+    if not analysis.changes or analysis.changes[0].date <= now or _held(analysis, now):
+        return False
+    change = analysis.changes[0]
+    front.complain(
+        f"{change.kind}s", f"has one of {change.date:%Y-%m-%d}, which is in the future. Is it a slip?"
+    )
+    return True
 
 
 def _lies_below(content: str, path: str) -> bool:
