@@ -33,6 +33,7 @@ PLUGINS = [
     "newsletter.briefing",
     "newsletter.editions",
     "newsletter.pictures",
+    "newsletter.history",
     "newsletter.doorframe",
     "newsletter.stylesheet",
     "newsletter.press",
@@ -93,6 +94,8 @@ NEWSLETTER_SEARCH = True
 # Where set PDF editions are kept from one build to the next; "" for none.
 NEWSLETTER_EDITIONS = "build/editions"
 NEWSLETTER_PICTURES_STOCK = "build/pictures"
+# A page of each piece's earlier versions, from git.
+NEWSLETTER_HISTORY = True
 # The same for the pictures that other sites show beside a link.
 NEWSLETTER_CARDS = "build/cards"
 FORECASTS_URL = "forecasts/"

@@ -56,8 +56,9 @@ def analysis_of(
         weight=_weight(front),
         image=_image(front),
         aliases=_aliases(front),
-        timeline=_timeline(front),
+        timeline=timeline(front),
         changes=changed,
+        history=_history(front),
     )
     if written:
         _refuse_early_changes(front, written.date())
@@ -216,7 +217,7 @@ def _due(value: str) -> date | None:
         return None
 
 
-def _timeline(front: FrontMatter) -> tuple[Event, ...]:
+def timeline(front: FrontMatter) -> tuple[Event, ...]:
     """The dated events of a piece, in the order of their days whatever the order of the lines."""
     value = front.fields.get("timeline") or []
     found = []
@@ -278,6 +279,15 @@ def _refuse_early_changes(front: FrontMatter, published: date) -> None:
                 front.complain(
                     f"{kind}s[{number}]", f"is dated {day}, before the piece itself ({published})."
                 )
+
+
+def _history(front: FrontMatter) -> bool:
+    value = front.fields.get("history") or "yes"
+    if value not in ("yes", "no"):
+        front.complain(
+            "history", f'{_shown(value)} is no answer. Write "no" to leave out the page of earlier versions.'
+        )
+    return bool(value != "no")
 
 
 PLACEHOLDER = "TODO"

@@ -97,6 +97,7 @@ class Analysis:
     `source` is the path below content/. `date` and `updated` carry the publication's time zone.
     `timeline` is in the order of its days. `aliases` are addresses below the site's at which the piece once was.
     `weight` orders a briefing, the smallest first; without one a piece comes after those that have one.
+    `history` is False where the page of its earlier versions is to be left out.
     """
 
     source: str
@@ -115,6 +116,7 @@ class Analysis:
     aliases: tuple[str, ...] = ()
     timeline: tuple[Event, ...] = ()
     changes: tuple[Change, ...] = ()
+    history: bool = True
 
     @property
     def corrections(self) -> tuple[Change, ...]:

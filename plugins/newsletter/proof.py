@@ -143,6 +143,9 @@ def _own_places(context: dict[str, Any]) -> set[str]:
     ]
     for template in context["DIRECT_TEMPLATES"]:
         names.append(context.get(f"{template.upper()}_SAVE_AS", f"{template}.html"))
+    names += [
+        f"{piece.url}history/index.html" for piece in context["articles"] if getattr(piece, "history", None)
+    ]
     for kind in ("categories", "authors", "tags"):
         names += [wrapped.save_as for wrapped, _ in context[kind]]
     return {os.path.normpath(name) for name in names if name}

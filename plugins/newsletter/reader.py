@@ -33,7 +33,7 @@ FINDINGS = "NEWSLETTER_FINDINGS"
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
     "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases", "timeline",
-    "corrections", "updates",
+    "corrections", "updates", "history",
 }  # fmt: skip
 _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
 

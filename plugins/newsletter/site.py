@@ -22,7 +22,10 @@ CONFIGURATION = "pelicanconf.py"
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What a build read and wrote. `packages` are the folders of briefings and errata, `seconds` the time it took."""
+    """What a build read and wrote. `packages` are the folders of briefings and errata, `seconds` the time it took.
+
+    `notes` are what it has to say besides: (about what, a sentence).
+    """
 
     analyses: int
     drafts: int
@@ -31,6 +34,7 @@ class Built:
     packages: tuple[Path, ...]
     output: Path
     seconds: float
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def build(content: str | None = None, output: str | None = None, drafts: bool = False) -> Built:
@@ -167,6 +171,7 @@ def _built(generators: Sequence[Any], settings: dict[str, Any], start: float) ->
         packages=tuple(Path(settings["BRIEFING_PACKAGES"]) / page.issue.id for page in letters),
         output=Path(settings["OUTPUT_PATH"]),
         seconds=time.monotonic() - start,
+        notes=tuple(context.get("NEWSLETTER_NOTES", ())),
     )
 
 

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from lxml import html as parser
 
 from newsletter import frontmatter, markdown, wording
-from newsletter.analysis import changes, judgements, moment, status, text
+from newsletter.analysis import changes, judgements, moment, status, text, timeline
 from newsletter.errors import ContentError
 from newsletter.models import Change, Status
 from newsletter.past import Past, Stage
@@ -161,6 +161,7 @@ def _version(data: bytes, start: datetime, end: datetime, zone: ZoneInfo) -> Ver
         text(front, "title"),
         text(front, "summary"),
         *(f"{each.text} {each.assessment}" for each in told),
+        *(f"{each.date.day} {each.date:%B %Y} {each.text}" for each in timeline(front)),
         *_blocks(markdown.render(front.body)),
     )
     version = Version(

@@ -30,6 +30,8 @@ def build(content: str | None, output: str | None, drafts: bool) -> None:
         f"{built.analyses} analyses, {built.pages} pages{held} → {_shown(built.output)}/",
         built.seconds,
     )
+    for about, note in built.notes:
+        say(about, note)
     if built.packages:
         names = ", ".join(sorted(folder.name for folder in built.packages))
         say("package", f"{names} → {built.packages[0].parent}/")
