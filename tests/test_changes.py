@@ -12,7 +12,7 @@ import pytest
 from lxml import html
 from pypdf import PdfReader
 
-from newsletter import frontmatter
+from newsletter import frontmatter, yardstick
 from newsletter.analysis import analysis_of
 from newsletter.briefing import changed_since
 from newsletter.models import Analysis, Change, ChangeKind
@@ -29,7 +29,9 @@ CHANGES = {
 def _read(head: str) -> tuple[Analysis | None, list[str]]:
     text = f"---\ntitle: A\ndate: 2020-10-05\nsummary: B\nregion: Iraq\n{head}---\nBody.\n"
     front = frontmatter.parse(text, "a.md")
-    return analysis_of(front, "a.md", "a", ZONE), [str(finding) for finding in front.findings]
+    return analysis_of(front, "a.md", "a", ZONE, yardstick.load("ICD 203")), [
+        str(finding) for finding in front.findings
+    ]
 
 
 def test_the_newest_change_comes_first_and_moves_the_day_of_the_piece() -> None:
