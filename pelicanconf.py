@@ -34,6 +34,7 @@ PLUGINS = [
     "newsletter.editions",
     "newsletter.pictures",
     "newsletter.history",
+    "newsletter.margins",
     "newsletter.doorframe",
     "newsletter.stylesheet",
     "newsletter.press",

@@ -11,11 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from newsletter import issue
-from newsletter.errors import NewsletterError, SettingsError
+from newsletter.addresses_kept import formers, lost
+from newsletter.errors import ContentError, Finding, NewsletterError, SettingsError
+from newsletter.frontmatter import FrontMatter
 
 CONFIGURATION = "pelicanconf.py"
 
@@ -60,7 +63,36 @@ def check(content: str | None = None) -> Built:
         pelican = _pelican({"PATH": content})
         generators = _read(pelican)
         log.raise_errors()
+        if findings := _lost_addresses(generators[0].context, pelican.settings):
+            raise ContentError(findings)
     return _built(generators, pelican.settings, start)
+
+
+def _lost_addresses(context: Any, settings: dict[str, Any]) -> list[Finding]:
+    """Where readers' links would lead nowhere any more; looked for by `check` alone, for it asks git for the past."""
+    from pelican.utils import slugify  # pelican is slow to load
+
+    def address_of(front: FrontMatter, path: str, day: datetime) -> str | None:
+        if front.classic or not path.startswith(f"{settings['ARTICLE_PATHS'][0]}/"):
+            return None
+        stated = front.fields.get("slug")
+        slug = stated or slugify(Path(path).stem, regex_subs=settings["SLUG_REGEX_SUBSTITUTIONS"])
+        try:
+            return str(settings["ARTICLE_URL"].format(slug=slug, date=day, lang=settings["DEFAULT_LANG"]))
+        except KeyError:  # an address made of more than these can be judged by nobody but Pelican
+            return None
+
+    present: set[str] = set()
+    for name in ("articles", "hidden_articles", "drafts"):
+        for article in context[name]:
+            if analysis := getattr(article, "analysis", None):
+                held_back = settings["ARTICLE_URL"].format(
+                    slug=article.slug, date=article.date, lang="", category=article.category.slug, author=""
+                )
+                present |= {article.url, held_back, *(f"{alias}/" for alias in analysis.aliases)}
+    content, publication = Path(settings["PATH"]), settings["PUBLICATION"]
+    known = formers(content, publication, address_of, datetime.now(UTC))
+    return lost(known, present, os.path.relpath(content))
 
 
 def briefing(mailing: str) -> tuple[Path, Any]:
