@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 16
 _MOST_DELETED = 1000  # keys a call of DeleteObjects
-_NOT_WRITTEN = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+_ABSENT = {"NoSuchKey"}
+_NOT_WRITTEN = {"PreconditionFailed", "ConditionalRequestConflict", *_ABSENT}
 _MEND = {
     "NoSuchBucket": "Is SITE_BUCKET right? It is the output SiteBucket of the stack.",
     "AccessDenied": "These credentials need s3:ListBucket on the bucket and s3:GetObject, s3:PutObject and "
@@ -71,7 +72,7 @@ class Bucket:
 
     def get(self, key: str) -> tuple[bytes, str] | None:
         """An object's bytes and ETag; None where there is none."""
-        answer = self._call(self._s3.get_object, unless={"NoSuchKey", "404"}, Bucket=self._name, Key=key)
+        answer = self._call(self._s3.get_object, unless=_ABSENT, Bucket=self._name, Key=key)
         return (answer["Body"].read(), answer["ETag"].strip('"')) if answer else None
 
     def put(self, key: str, body: bytes, head: Head | None = None) -> str:
@@ -92,7 +93,7 @@ class Bucket:
         condition = {"IfNoneMatch": "*"} if etag is None else {"IfMatch": f'"{etag}"'}
         answer = self._call(
             self._s3.put_object,
-            unless=_NOT_WRITTEN | {"NoSuchKey", "404"},
+            unless=_NOT_WRITTEN,
             Bucket=self._name,
             Key=key,
             Body=body,
@@ -139,8 +140,7 @@ class Bucket:
             answer: dict[str, Any] = operation(**parameters)
         except boto.ClientError as error:
             code = str(error.response.get("Error", {}).get("Code", ""))
-            status = str(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", ""))
-            if unless and {code, status} & unless:
+            if unless and code in unless:
                 return {}
             message = str(error.response.get("Error", {}).get("Message", ""))
             raise PublishError(self._words(f"{code}: {message}", code)) from error

@@ -65,11 +65,11 @@ class Lease:
             if etag != seen:
                 seen, since = etag or "", self._ticks()
             if not holder or self._ticks() - since >= self._silent:
-                if taken := self._notes.put_if(KEY, self._body(self._holder), etag):
+                taken = self._notes.put_if(KEY, self._body(self._holder), etag)
+                if taken:
                     self._etag, self._renewed = taken, self._ticks()
                     return
-                continue
-            if not told:
+            elif not told:
                 self._tell(
                     f"for another publish ({holder}) to end, or to say nothing for {self._silent:.0f} s"
                 )
