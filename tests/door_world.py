@@ -184,7 +184,8 @@ def door(
     )
     store = open_store(url)
     with listen("127.0.0.1", 0, "") as listener:
-        web = server(create_app(porter))
+        # A test may think for longer, on a machine that is busy, than a connection is otherwise kept.
+        web = server(create_app(porter), timeout_keep_alive=600)
         thread = threading.Thread(target=web.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         world = DoorWorld(folder, listener.getsockname()[1], clock, store, porter, keys, site)

@@ -38,7 +38,7 @@ class Served:
 
     def mail(self, to: str, subject: str) -> EmailMessage:
         """The mail to an address with these words in its subject, unread so far, waited for as a person waits."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             for path in {*(self.project.path / "var/mailbox").glob("[!.]*.eml")} - self.read:
                 mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
@@ -73,19 +73,23 @@ def served(built: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     for name in ("output", "build"):
         shutil.copytree(built.path / name, project.path / name)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("AWS_", "STORE_URL"))}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "newsletter", "serve", "--port", "0"],
-        cwd=project.path, env={**inherited, "COLUMNS": "200", "TERM": "dumb", "PYTHONPATH": "plugins", "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    said = project.path / "stderr"
+    with said.open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "newsletter", "serve", "--port", "0"],
+            cwd=project.path, env={**inherited, "COLUMNS": "200", "TERM": "dumb", "PYTHONPATH": "plugins", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE, stderr=stderr, text=True,
+        )  # fmt: skip
     assert process.stdout
     try:
         url = next(line.split()[1] for line in process.stdout if line.startswith("site"))
         yield Served(url.rstrip("/"), project)
     finally:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
         process.stdout.close()
+        # The postman too, in a process of its own, ends without a word.
+        assert said.read_text() == ""
 
 
 @pytest.fixture
@@ -119,7 +123,7 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
 
     sign_up()
     page.get_by_role("link", name="Monthly Briefing, October 2020").click()
-    assert "/briefings/2020-10/" in page.url
+    expect(page).to_have_url(re.compile("/briefings/2020-10/"))
 
     sent = served.project.newsletter(
         "send", "2020-10", "--approve", approval(served), SITE_URL=served.url, AWS_ENDPOINT_URL_SESV2=served.url,
@@ -148,22 +152,24 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     ask_for_own_page(page, reader)
     own = served.link(reader, "page")
     page.goto(own)
-    assert reader in page.locator("dl").inner_text()
-    assert PIECE in page.locator("dl").inner_text()
+    expect(page.locator("dl")).to_contain_text(reader)
+    expect(page.locator("dl")).to_contain_text(PIECE)
     kept = page.request.get(f"{own}/data.json").json()
     assert kept["subscriber"][0]["address"] == reader
 
     page.get_by_label("No briefing for").select_option("6")
     page.get_by_role("button", name="Pause").click()
-    assert "No briefing comes before" in page.get_by_role("status").inner_text()
+    expect(page.get_by_role("status")).to_contain_text("No briefing comes before")
     page.get_by_role("button", name="Send it again").click()
+    expect(page.get_by_role("status")).to_have_text("The next briefing comes to you.")
 
     page.get_by_label("Your new email address").fill("not an address@")
     page.locator("form").first.evaluate("form => form.noValidate = true")
     page.get_by_role("button", name="Change it").click()
-    assert page.get_by_role("alert").is_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
     page.get_by_label("Your new email address").fill(moved)
     page.get_by_role("button", name="Change it").click()
+    expect(page.get_by_role("status")).to_contain_text(f"We are writing to {moved}")
     page.goto(served.link(moved, "address"))
     assert served.subscription(moved) == ""
     page.get_by_role("button").click()
@@ -173,6 +179,7 @@ def test_a_subscriber_s_life(page: Page, served: Served) -> None:
     ask_for_own_page(page, moved)
     page.goto(served.link(moved, "page"))
     page.get_by_role("button", name="Erase me").click()
+    expect(page.locator("h1")).to_have_text("Erase everything?")
     assert served.subscription(moved) == "confirmed"
     page.get_by_role("button", name="Erase me").click()
     expect(page.locator("h1")).to_have_text("You are erased")
@@ -185,10 +192,14 @@ def ask_for_own_page(page: Page, address: str) -> None:
     page.goto("/me")
     page.get_by_label("The address that gets the briefing").fill(address)
     page.get_by_role("button").click()
-    expect(page.locator("h1")).to_have_text("One more step")  # so quick is nobody who types
-    assert page.get_by_label("The address that gets the briefing").input_value() == address
-    page.get_by_role("button").click()
-    expect(page.locator("h1")).to_have_text("Check your inbox")
+    title = page.locator("h1")
+    expect(title).to_have_text(re.compile("One more step|Check your inbox"))
+    if (
+        title.inner_text() == "One more step"
+    ):  # so quick is nobody who types, but a loaded machine may be slow
+        expect(page.get_by_label("The address that gets the briefing")).to_have_value(address)
+        page.get_by_role("button").click()
+    expect(title).to_have_text("Check your inbox")
 
 
 def approval(served: Served) -> str:
@@ -211,7 +222,7 @@ def test_a_question_from_an_article_reaches_the_house_and_can_be_answered(page: 
     assert "What about Basra?" in text.get_content()
     assert PIECE.strip("/") in text.get_content()
     page.get_by_role("link", name="Back to the analysis").click()
-    assert page.url == served.url + PIECE
+    expect(page).to_have_url(served.url + PIECE)
 
 
 def test_every_page_of_the_door_has_the_site_s_head_and_foot(page: Page, served: Served) -> None:
@@ -221,7 +232,7 @@ def test_every_page_of_the_door_has_the_site_s_head_and_foot(page: Page, served:
         page.goto(path)
         assert page.locator("body > header").inner_text() == head
         assert page.locator("body > footer").inner_text() == foot
-        assert page.locator("h1").count() == 1
+        expect(page.locator("h1")).to_have_count(1)
 
 
 @pytest.mark.parametrize("width", [320, 1280])
@@ -243,7 +254,7 @@ def test_a_form_can_be_filled_in_from_the_keyboard_alone(page: Page) -> None:
     page.keyboard.type("keys@example.org")
     time.sleep(2)  # a program would not wait
     page.keyboard.press("Tab")
-    assert page.locator("button:focus").count() == 1  # and not the field that nobody sees
+    expect(page.locator("button:focus")).to_have_count(1)  # and not the field that nobody sees
     page.keyboard.press("Enter")
     expect(page.locator("h1")).to_have_text("Check your inbox")
 
@@ -264,6 +275,6 @@ def test_while_too_many_knock_the_browser_works_and_its_reader_signs_up(
     page.get_by_role(
         "button", name="Send me the briefing"
     ).click()  # before the work is done: it waits by itself
-    page.get_by_role("heading", name="Check your inbox").wait_for(timeout=20_000)
+    expect(page.locator("h1")).to_have_text("Check your inbox", timeout=60_000)
     assert served.link("patient@example.org", "confirm")
     page.close()

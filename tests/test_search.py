@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -59,7 +60,7 @@ def test_a_question_in_the_address_is_answered_and_a_new_one_takes_its_place(
     expect(page.locator("#search\\.list li").nth(2)).to_be_visible()
     page.get_by_label("Words to look for").fill("Varosha")
     expect(page.get_by_role("status")).to_contain_text("with “Varosha”")
-    assert page.url.endswith("?q=Varosha")
+    expect(page).to_have_url(re.compile(r"\?q=Varosha$"))
 
 
 def test_what_nobody_wrote_is_said_not_to_be_there(page: Page, address: str) -> None:
@@ -75,10 +76,10 @@ def test_forms_and_lists_are_not_found_only_what_was_written(page: Page, address
 def test_without_javascript_the_page_says_so_and_leads_to_everything(browser: Browser, address: str) -> None:
     page = browser.new_page(java_script_enabled=False)
     page.goto(f"{address}/search/")
-    assert not page.locator("form#search\\.form").is_visible()
-    assert page.get_by_text("Searching needs JavaScript").is_visible()
+    expect(page.locator("form#search\\.form")).to_be_hidden()
+    expect(page.get_by_text("Searching needs JavaScript")).to_be_visible()
     page.get_by_role("link", name="All analyses").click()
-    assert page.url == f"{address}/analyses/"
+    expect(page).to_have_url(f"{address}/analyses/")
     page.close()
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
 from newsletter import front
 from newsletter.errors import SettingsError
@@ -55,11 +55,11 @@ def test_a_mail_sent_through_it_can_be_opened_in_its_mailbox(served: RunningSes,
     )
     page = browser.new_page()
     page.goto(f"{served.url}/")
-    assert page.locator("h1").count() == 1
+    expect(page.locator("h1")).to_have_count(1)
     page.goto(f"{served.url}/mailbox/")
     page.get_by_text("reader@example.org").first.click()
-    assert page.locator("h1").inner_text() == "A subject to find"
-    assert page.frame_locator("iframe").first.get_by_text("Found it").is_visible()
+    expect(page.locator("h1")).to_have_text("A subject to find")
+    expect(page.frame_locator("iframe").first.get_by_text("Found it")).to_be_visible()
     page.close()
 
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote, urldefrag, urlsplit
 
 import pytest
 from lxml import html
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parent.parent
 # What a server sends with each page (issue D); a page that breaks it says so on the console.
@@ -284,13 +284,13 @@ def test_the_first_key_press_offers_to_skip_to_the_text(page: Page) -> None:
     skip = page.get_by_role("link", name="Skip to the text")
     assert skip.bounding_box()["y"] < 0
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.className") == "skip"
-    assert skip.bounding_box()["y"] == 0
+    expect(skip).to_be_focused()
+    page.wait_for_function("document.activeElement.getBoundingClientRect().y === 0")
     page.keyboard.press("Enter")
-    assert page.evaluate("document.activeElement.localName") == "main"
+    expect(page.locator("main")).to_be_focused()
     page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.textContent") == "Iraq"
-    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    expect(page.locator(":focus")).to_have_text("Iraq")
+    expect(page.locator(":focus")).to_have_css("outline-style", "solid")
 
 
 COLOURS = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import os
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -47,7 +47,9 @@ def post(attached: bool) -> None:
     if attached:
 
         def follow() -> None:
-            sys.stdin.buffer.read()
+            # Not through sys.stdin, whose lock this thread would hold when the interpreter ends: it aborts then.
+            while os.read(0, 4096):
+                pass
             ending.set()
 
         threading.Thread(target=follow, name="attached", daemon=True).start()

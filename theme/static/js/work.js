@@ -1,5 +1,5 @@
 // The work a form asks for while many programs knock at the door: find the number below `most` whose SHA-256,
-// after the form's stamp, is `challenge` (newsletter/door/proof_of_work.py). Nothing is fetched and nothing is kept.
+// after the form's stamp, is `challenge` (newsletter/door/stamps.py). Nothing is fetched and nothing is kept.
 "use strict";
 
 (async () => {
