@@ -238,6 +238,30 @@ def test_in_a_terminal_the_bar_says_how_far_how_fast_and_what_became_of_them() -
         assert screen.rstrip().endswith("done")
 
 
+def test_what_is_said_while_the_bar_is_drawn_is_not_drawn_over() -> None:
+    """Each time before it says something the bar is wiped away, and after it drawn anew."""
+    code = (
+        "import time; from newsletter.show import *\n"
+        "with Progress(lambda: Tally(100, 50, (('submitted', 50),))) as bar:\n"
+        "    time.sleep(0.3); say('watch', 'waiting for events'); time.sleep(0.3)\n"
+    )
+    screen = at_a_terminal(code, 100)
+    before, said, after = screen.partition("\x1b[1mwatch")
+    assert said
+    assert before.endswith("\x1b[2K"), before[-40:]
+    assert "50 of 100" in after
+
+
+def test_in_a_terminal_a_command_that_an_error_ends_with_stands_alone_and_whole() -> None:
+    command = "newsletter send 2020-10 --canary 20 --no-brakes --approve " + "a" * 64
+    words = "229 are pending, and nobody of them was mailed. " * 3
+    screen = at_a_terminal(f"from newsletter.show import *; say_error({words + 'Go on: ' + command!r})", 80)
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", screen).splitlines()
+    assert lines[-1] == f"  {command}"
+    assert all(line.startswith(("✗ ", "  ")) and len(line) <= 80 for line in lines[:-1])
+    assert lines[-2].endswith("Go on:")
+
+
 def test_a_sentence_said_within_a_signal_is_seen_where_there_is_no_terminal() -> None:
     code = (
         "import os, signal; from newsletter.show import *\n"

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
+from typing import ClassVar
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,7 @@ from rich.text import Text
 from newsletter.finding import Finding, Verdict
 
 _LABEL = 12  # columns
+_COMMAND = ": newsletter "
 
 # Nothing is markup and nothing is coloured by its looks: an address in brackets is an address in brackets.
 _out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -30,7 +32,7 @@ def say(label: str, text: str, seconds: float | None = None) -> None:
     line = Text(f"{_visible(label):<{_LABEL}}", style="bold") + Text(_visible(text), style="not bold")
     if seconds is not None:
         line += Text(f"  {seconds:.1f} s", style="dim not bold")
-    _out.print(line)
+    (_err if _Live.shown and _out.is_terminal else _out).print(line)
 
 
 def fact(label: str, text: str) -> None:
@@ -41,12 +43,17 @@ def fact(label: str, text: str) -> None:
 
 
 def say_error(text: str) -> None:
-    """One error on standard error: what, where, how to mend."""
+    """One error on standard error: what, where, how to mend. In a terminal a command that it ends with has a line of
+    its own, whole, so that it can be copied.
+    """
     for number, part in enumerate(text.split("\n")):
-        _err.print(
-            Text("✗ " if number == 0 else "  ", style="bold red")
-            + Text(_visible(part), style="not bold default")
-        )
+        words, colon, command = _visible(part).rpartition(_COMMAND)
+        if not colon or "; " in command or ". " in command or not _err.is_terminal:
+            words, colon, command = _visible(part), "", ""
+        head = Text("✗ " if number == 0 else "  ", style="bold red")
+        _hanging(head, Text(words + colon[:1], style="not bold default"), 2, _err)
+        if command:
+            _err.print(Text(f"  {colon[2:]}{command}"))
 
 
 def table(title: str, rows: Sequence[tuple[str, int]]) -> None:
@@ -114,6 +121,27 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours} h" if hours else f"{days} d"
 
 
+class _Live(Live):
+    """What changes in place, on standard error, for as long as it is shown. A line that is said meanwhile has to go
+    through the same console: it would be drawn over else.
+    """
+
+    shown: ClassVar[Live | None] = None
+
+    def __init__(self, drawn: Callable[[], RenderableType]) -> None:
+        super().__init__(console=_err, get_renderable=drawn, transient=True, refresh_per_second=4)
+
+    def start(self, refresh: bool = False) -> None:
+        """As rich's."""
+        _Live.shown = self
+        super().start(refresh)
+
+    def stop(self) -> None:
+        """As rich's."""
+        super().stop()
+        _Live.shown = None
+
+
 @dataclass(frozen=True, slots=True)
 class Tally:
     """How far something is: so many of `total` are done; `states` says what became of them, in words."""
@@ -145,13 +173,7 @@ class Progress:
         self._line_at = ticks() + self.every
         self._note = ""
         self._samples = deque([(ticks(), self._tally.done)])
-        self._live = Live(
-            console=_err,
-            get_renderable=self._drawn,
-            transient=True,
-            refresh_per_second=4,
-            redirect_stdout=_out.is_terminal,
-        )
+        self._live = _Live(self._drawn)
 
     def __enter__(self) -> Progress:
         if _err.is_terminal:
@@ -223,13 +245,7 @@ class Countdown:
     def __init__(self, until: str) -> None:
         self._until = until
         self._left = 0.0
-        self._live = Live(
-            console=_err,
-            get_renderable=self._drawn,
-            transient=True,
-            refresh_per_second=2,
-            redirect_stdout=_out.is_terminal,
-        )
+        self._live = _Live(self._drawn)
 
     def __enter__(self) -> Countdown:
         if _err.is_terminal:
@@ -267,7 +283,7 @@ class Examination:
         """`silent` shows nothing: the findings are told in another way."""
         self._silent, self._ticks = silent, ticks
         self._asked, self._since = "", 0.0
-        self._live: Live | None = None
+        self._live: _Live | None = None
 
     def __enter__(self) -> Examination:
         return self
@@ -282,7 +298,7 @@ class Examination:
         self._still()
         if _err.is_terminal and not self._silent:
             self._asked, self._since = what, self._ticks()
-            self._live = Live(console=_err, get_renderable=self._drawn, transient=True)
+            self._live = _Live(self._drawn)
             self._live.start()
 
     def found(self, finding: Finding) -> None:
@@ -311,13 +327,13 @@ class Examination:
         return Text(f"… {self._asked:<{_FINDING - 2}}{waited:.0f} s", style="dim")
 
 
-def _hanging(head: Text, words: Text, indent: int = _FINDING) -> None:
+def _hanging(head: Text, words: Text, indent: int = _FINDING, to: Console = _out) -> None:
     """Words after their head; in a terminal the lines they take begin below one another."""
-    width = _out.width - indent if _out.is_terminal else 0
-    lines = words.wrap(_out, width) if width >= _FINDING else [words]
+    width = to.width - indent if to.is_terminal else 0
+    lines = words.wrap(to, width) if width >= _FINDING else [words]
     for number, line in enumerate(lines):
         line.rstrip()
-        _out.print(Text.assemble(head if number == 0 else " " * indent, line))
+        to.print(Text.assemble(head if number == 0 else " " * indent, line))
 
 
 def _visible(text: str) -> str:
