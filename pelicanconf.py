@@ -35,6 +35,7 @@ PLUGINS = [
     "newsletter.pictures",
     "newsletter.history",
     "newsletter.margins",
+    "newsletter.places",
     "newsletter.doorframe",
     "newsletter.stylesheet",
     "newsletter.press",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, datetime, time
 from functools import lru_cache
@@ -10,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from newsletter import markdown
 from newsletter.frontmatter import FrontMatter
-from newsletter.models import Analysis, Change, ChangeKind, Event, Image, KeyJudgement, Status
+from newsletter.models import Analysis, Change, ChangeKind, Event, Image, KeyJudgement, Place, Status
 from newsletter.yardstick import Yardstick
 
 # What a feed and a browser can show; outside of them a date is a slip of the keyboard.
@@ -57,6 +58,7 @@ def analysis_of(
         image=_image(front),
         aliases=_aliases(front),
         timeline=timeline(front),
+        places=_places(front),
         changes=changed,
         history=_history(front),
     )
@@ -305,6 +307,28 @@ def _refuse_placeholders(front: FrontMatter) -> None:
                     key, f"still says {PLACEHOLDER}. Write it, or hold the piece back: status: draft."
                 )
                 break
+
+
+def _places(front: FrontMatter) -> tuple[Place, ...]:
+    """The places of a piece's map, in the order of the lines."""
+    value = front.fields.get("places") or []
+    found = []
+    for number, entry in enumerate(value if isinstance(value, list) else [value], start=1):
+        fields = entry if isinstance(entry, dict) else {}
+        name, words = (fields.get(key, "") for key in ("name", "text"))
+        try:
+            north, east = (float(fields[key]) for key in ("lat", "lon"))
+        except (KeyError, TypeError, ValueError):
+            north = east = math.inf
+        in_words = isinstance(name, str) and isinstance(words, str) and name.strip() != ""
+        if in_words and abs(north) <= 85 and abs(east) <= 180:
+            found.append(Place(" ".join(name.split()), north, east, markdown.smart(" ".join(words.split()))))
+        else:
+            reason = (
+                "must have a name and its degrees north and east: - {name: Baghdad, lat: 33.31, lon: 44.37}"
+            )
+            front.complain(f"places[{number}]", reason)
+    return tuple(found)
 
 
 def _aliases(front: FrontMatter) -> tuple[str, ...]:

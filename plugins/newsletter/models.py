@@ -90,6 +90,16 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """One place of a piece's map: degrees north and east; south and west are negative. `text` says what is there."""
+
+    name: str
+    latitude: float
+    longitude: float
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """One analysis as its front matter states it; the body stays with Pelican's Article.
 
@@ -115,6 +125,7 @@ class Analysis:
     image: Image | None = None
     aliases: tuple[str, ...] = ()
     timeline: tuple[Event, ...] = ()
+    places: tuple[Place, ...] = ()
     changes: tuple[Change, ...] = ()
     history: bool = True
 

@@ -32,7 +32,7 @@ FINDINGS = "NEWSLETTER_FINDINGS"
 # Fields that become something else than an attribute of the article with the text they hold.
 _OWN_FIELDS = {
     "title", "date", "updated", "modified", "summary", "region", "category", "topics", "tags", "authors",
-    "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases", "timeline",
+    "author", "status", "slug", "key_judgements", "image", "image_alt", "weight", "aliases", "timeline", "places",
     "corrections", "updates", "history",
 }  # fmt: skip
 _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
