@@ -26,6 +26,7 @@ PLUGIN_PATHS = ["plugins"]
 PLUGINS = [
     "newsletter.reader",
     "newsletter.related",
+    "newsletter.mentions",
     "newsletter.feed",
     "newsletter.signposts",
     "newsletter.forecasts",
@@ -89,7 +90,7 @@ DRAFT_SAVE_AS = ""
 DRAFT_PAGE_URL = ""
 DRAFT_PAGE_SAVE_AS = ""
 
-DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "search", "404"]
+DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "glossary", "search", "404"]
 SEARCH_URL = "search/"
 SEARCH_SAVE_AS = "search/index.html"
 NEWSLETTER_SEARCH = True
@@ -102,6 +103,8 @@ NEWSLETTER_HISTORY = True
 NEWSLETTER_CARDS = "build/cards"
 FORECASTS_URL = "forecasts/"
 FORECASTS_SAVE_AS = "forecasts/index.html"
+GLOSSARY_URL = "glossary/"
+GLOSSARY_SAVE_AS = "glossary/index.html"
 BRIEFINGS_URL = "briefings/"
 BRIEFINGS_SAVE_AS = "briefings/index.html"
 PAGINATED_TEMPLATES = {"index": None, "category": None, "tag": None, "author": None}

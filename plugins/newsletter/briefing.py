@@ -25,6 +25,7 @@ from newsletter import erratum, frontmatter, issue, message, package
 from newsletter.analysis import status, text, words
 from newsletter.erratum import ErratumPage
 from newsletter.errors import ContentError, Finding
+from newsletter.glossary import Glossary
 from newsletter.issue import Issue
 from newsletter.models import Analysis, Briefing, ChangedItem, Item, Package, Status
 from newsletter.reader import EXTENSIONS, complain
@@ -87,6 +88,24 @@ def item(article: Any, site_url: str) -> Item:
         key_judgements=analysis.key_judgements,
         source=os.path.relpath(article.source_path),
     )
+
+
+def spelled(briefing: Briefing, words: Glossary) -> Briefing:
+    """The briefing with the words of each abbreviation in brackets after its first use, from the letter to the end."""
+    done: set[str] = set()
+    letter_html = words.spell_html(briefing.letter_html, done)
+    items = tuple(
+        replace(
+            each,
+            summary=words.spell(each.summary, done),
+            key_judgements=tuple(
+                replace(judgement, text=words.spell(judgement.text, done))
+                for judgement in each.key_judgements
+            ),
+        )
+        for each in briefing.items
+    )
+    return replace(briefing, letter_html=letter_html, items=items)
 
 
 def changed_since(before: str, month: str, articles: Sequence[Any], site_url: str) -> tuple[ChangedItem, ...]:
@@ -173,7 +192,7 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
         publication = self.settings["PUBLICATION"]
         letters: list[BriefingPage | ErratumPage] = [*self.briefings, *self.errata]
         for page in letters:
-            page.briefing = Briefing(
+            written = Briefing(
                 month=page.issue.id,
                 title=page.title,
                 subject=page.subject,
@@ -184,6 +203,7 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
                 source=os.path.relpath(page.source_path),
                 changes=() if page.issue.corrects else self._changes(page.month),
             )
+            page.briefing = spelled(written, self.settings.get("NEWSLETTER_GLOSSARY") or Glossary())
             try:
                 templates = Path(self.settings["EMAIL_TEMPLATES"]) / "briefing"
                 self.packages.append(message.compose(page.briefing, publication, templates, commit))
