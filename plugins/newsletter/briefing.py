@@ -187,7 +187,11 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
             complain(self, front)
 
     def compose(self) -> None:
-        """Make each package, before anything is written: what cannot be mailed stops the build."""
+        """Make each package, before anything is written: what cannot be mailed stops the build.
+
+        With the setting NEWSLETTER_PACKAGES only those of the ids it names.
+        """
+        wanted = self.settings.get("NEWSLETTER_PACKAGES")
         commit = _commit(Path(self.path))
         publication = self.settings["PUBLICATION"]
         letters: list[BriefingPage | ErratumPage] = [*self.briefings, *self.errata]
@@ -204,6 +208,8 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
                 changes=() if page.issue.corrects else self._changes(page.month),
             )
             page.briefing = spelled(written, self.settings.get("NEWSLETTER_GLOSSARY") or Glossary())
+            if wanted is not None and page.issue.id not in wanted:
+                continue
             try:
                 templates = Path(self.settings["EMAIL_TEMPLATES"]) / "briefing"
                 self.packages.append(message.compose(page.briefing, publication, templates, commit))
@@ -287,7 +293,8 @@ def _letter(generator: BriefingGenerator, metadata: dict[str, Any]) -> None:
             front.complain(key, f"is missing. Add a line such as {_EXAMPLES[key]}")
     metadata["issue"], metadata["month"], metadata["slug"] = named, named.month, named.month
     metadata["status"] = str(status(front))
-    if generator.settings.get("NEWSLETTER_DRAFTS") and metadata["status"] == Status.DRAFT:
+    drafts = generator.settings.get("NEWSLETTER_DRAFTS") or generator.settings.get("NEWSLETTER_DRAFT_LETTERS")
+    if drafts and metadata["status"] == Status.DRAFT:
         metadata |= {"status": str(Status.PUBLISHED), "held": "Draft: only the desk sees this"}
     if named.corrects:
         zone = generator.settings["PUBLICATION"].zone

@@ -23,22 +23,29 @@ from newsletter.stock import Stock
 class EditionWriter(Generator):  # type: ignore[misc]  # pelican has no types
     """Writes them beside the pages."""
 
-    def generate_output(self, writer: Any) -> None:
-        """Called by Pelican after every piece has been read. Raises ContentError naming the piece that cannot be set."""
+    def generate_output(self, writer: Any, only: str | None = None) -> None:
+        """Called by Pelican after every piece has been read. Raises ContentError naming the piece that cannot be set.
+
+        With `only`, a place below the output folder, nothing but what lies there is made.
+        """
         for setting, template, make in (
             ("NEWSLETTER_EDITIONS", "print/edition.typ", pdf),
             ("NEWSLETTER_CARDS", "print/card.typ", card),
         ):
             path = Path(self.theme, template)
             if self.settings.get(setting) and path.is_file():  # another theme than ours has no such thing
-                self._write(Stock(Path(self.settings[setting])), path, make)
+                self._write(Stock(Path(self.settings[setting])), path, make, only)
 
-    def _write(self, stock: Stock, template: Path, make: Callable[[Edition, Path], bytes]) -> None:
+    def _write(
+        self, stock: Stock, template: Path, make: Callable[[Edition, Path], bytes], only: str | None
+    ) -> None:
         setter = template.read_bytes() + version("typst").encode()
         for piece, edition in self._editions():
             says, place = (
                 (edition.card, card_address(piece)) if make is card else (edition.document, address(piece))
             )
+            if only not in (None, place):
+                continue
             try:
                 stock.put(
                     Path(self.output_path, place), setter + says.encode(), partial(make, edition, template)
@@ -46,7 +53,8 @@ class EditionWriter(Generator):  # type: ignore[misc]  # pelican has no types
             except RuntimeError as error:
                 where = os.path.relpath(piece.source_path)
                 raise ContentError([Finding(where, 0, "", f"cannot be set in type: {error}.")]) from error
-        stock.clear_out()
+        if only is None:
+            stock.clear_out()
 
     def _editions(self) -> Iterator[tuple[Any, Edition]]:
         publication: Publication = self.settings["PUBLICATION"]

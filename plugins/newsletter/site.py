@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,8 +48,8 @@ def build(content: str | None = None, output: str | None = None, drafts: bool = 
     Raises SettingsError if that would be the site's own.
     """
     start = time.monotonic()
-    with _quiet() as log:
-        pelican = _pelican({"PATH": content, "OUTPUT_PATH": output}, drafts)
+    with quiet() as log:
+        pelican = prepare({"PATH": content, "OUTPUT_PATH": output}, drafts)
         generators = _catch(pelican, log)
         pelican.run()
         log.raise_errors()
@@ -59,9 +59,9 @@ def build(content: str | None = None, output: str | None = None, drafts: bool = 
 def check(content: str | None = None) -> Built:
     """Read everything as a build does, and write nothing. Raises ContentError with all that is wrong."""
     start = time.monotonic()
-    with _quiet() as log:
-        pelican = _pelican({"PATH": content})
-        generators = _read(pelican)
+    with quiet() as log:
+        pelican = prepare({"PATH": content})
+        generators = read(pelican)
         log.raise_errors()
         if findings := _lost_addresses(generators[0].context, pelican.settings):
             raise ContentError(findings)
@@ -97,9 +97,9 @@ def _lost_addresses(context: Any, settings: dict[str, Any]) -> list[Finding]:
 
 def briefing(mailing: str) -> tuple[Path, Any]:
     """Write the package of one briefing or erratum alone; answers with its folder and the Package. Raises ContentError."""
-    with _quiet() as log:
-        pelican = _pelican({})
-        generators = _read(pelican)
+    with quiet() as log:
+        pelican = prepare({})
+        generators = read(pelican)
         log.raise_errors()
         from newsletter.briefing import BriefingGenerator, write_packages  # pelican is slow to load
 
@@ -115,7 +115,11 @@ def briefing(mailing: str) -> tuple[Path, Any]:
         return folders[0], next(package for package in generator.packages if package.month == mailing)
 
 
-def _pelican(overrides: dict[str, Any], drafts: bool = False) -> Any:
+def prepare(overrides: Mapping[str, Any], drafts: bool = False) -> Any:
+    """Pelican, set up for this project and not yet run; an override of None is as the configuration says.
+
+    Raises SettingsError where there is no project, or where `drafts` would come near what is published.
+    """
     from pelican import Pelican
     from pelican.settings import read_settings
 
@@ -150,7 +154,7 @@ def _overlap(one: str, other: str) -> bool:
     return os.path.commonpath(ends) in ends
 
 
-def _catch(pelican: Any, log: _Log) -> list[Any]:
+def _catch(pelican: Any, log: Log) -> list[Any]:
     """The generators of the coming run, which Pelican keeps to itself: filled when they have read everything."""
     from pelican import signals
 
@@ -165,8 +169,11 @@ def _catch(pelican: Any, log: _Log) -> list[Any]:
     return caught
 
 
-def _read(pelican: Any) -> list[Any]:
-    """The first half of Pelican.run(): read everything, let every plugin have its say, write nothing."""
+def read(pelican: Any, before: Callable[[Sequence[Any]], None] = lambda generators: None) -> list[Any]:
+    """The first half of Pelican.run(): read everything, let every plugin have its say, write nothing.
+
+    `before` is given the generators when nothing has been read. Raises ContentError with all that is wrong.
+    """
     from pelican import signals
 
     settings = pelican.settings
@@ -185,6 +192,7 @@ def _read(pelican: Any) -> list[Any]:
         )
         for kind in pelican._get_generator_classes()
     ]
+    before(generators)
     for generator in generators:
         if hasattr(generator, "generate_context"):
             generator.generate_context()
@@ -207,7 +215,7 @@ def _built(generators: Sequence[Any], settings: dict[str, Any], start: float) ->
     )
 
 
-class _Log(logging.Handler):
+class Log(logging.Handler):
     """Keeps what Pelican complains of: it goes on after an error, and exits 0."""
 
     def __init__(self) -> None:
@@ -218,19 +226,23 @@ class _Log(logging.Handler):
         """Keep a record."""
         self.records.append(record)
 
+    @property
+    def errors(self) -> list[str]:
+        """What was logged as an error since the beginning."""
+        return [record.getMessage() for record in self.records if record.levelno >= logging.ERROR]
+
     def raise_errors(self) -> None:
         """Raise what was logged as an error since the beginning; warnings are no errors."""
-        errors = [record.getMessage() for record in self.records if record.levelno >= logging.ERROR]
-        if errors:
+        if errors := self.errors:
             raise NewsletterError("\n".join(errors))
 
 
 @contextmanager
-def _quiet() -> Iterator[_Log]:
+def quiet() -> Iterator[Log]:
     """Pelican's log, caught, and its closing sentence left out; the command line says it in its own words."""
     from pelican.log import console
 
-    log = _Log()
+    log = Log()
     root = logging.getLogger()
     before = root.handlers[:]
     root.handlers[:] = [log]

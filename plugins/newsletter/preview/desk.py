@@ -1,0 +1,236 @@
+"""What the editor's preview shows: one state of the site after another, each complete.
+
+A saved piece is turned alone first, in milliseconds; the rest (lists, related pieces, links to it) follows a little
+later. One thread reads, and nobody is answered from a state that is half made.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jinja2 import BytecodeCache, TemplateError
+from jinja2.bccache import Bucket
+from pelican.generators import StaticGenerator
+
+from newsletter import search
+from newsletter.editions import EditionWriter
+from newsletter.errors import Finding, NewsletterError
+from newsletter.feed import FeedWriter
+from newsletter.pictures import PictureWriter
+from newsletter.preview.book import Book
+from newsletter.preview.reading import Reading, findings_of
+from newsletter.signposts import SignpostWriter
+
+FOLDER = Path("build/preview")
+_OUTPUT = FOLDER / "site"
+# These write files of their own; they are called when such a file is asked for.
+_COPIERS, _WRITERS = (StaticGenerator, PictureWriter), (FeedWriter, SignpostWriter)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A piece that the public does not see yet, at which address the preview has it, and `why` in words."""
+
+    title: str
+    address: str
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The site as it stands: `version` counts up, `findings` is all that is wrong with it."""
+
+    version: int = 0
+    findings: tuple[Finding, ...] = ()
+    held: tuple[Held, ...] = ()
+    months: tuple[str, ...] = ()  # of the briefings and errata, the newest first
+
+
+class Desk:
+    """The site half, kept in memory. Every method may be called from any thread; they take turns."""
+
+    def __init__(self, content: str | None = None) -> None:
+        self._content = content
+        self._turn = threading.RLock()
+        self._reading: Reading | None = None
+        self._book: Book | None = None
+        self._done: set[type] = set()
+        self._was: dict[str, str] = {}  # place of a page → the file it was made of, also of former states
+        self._compiled = _Compiled()
+        self.state = State()
+        shutil.rmtree(_OUTPUT, ignore_errors=True)
+        _OUTPUT.mkdir(parents=True)
+
+    def read(self) -> State:
+        """Read what has changed and work everything out. Never raises for what an editor wrote: it is in `findings`."""
+        with self._turn:
+            findings: Sequence[Finding]
+            try:
+                self._reading = self._reading or Reading(self._settings())
+                findings = self._reading.read()
+                findings = (*findings, *self._note())
+            except Exception as error:  # whatever it is, the preview goes on and says it
+                findings = findings_of(error)
+            held = self._held() if self._book else ()
+            self.state = State(self.state.version + 1, tuple(findings), held, self._months())
+            return self.state
+
+    def forget(self) -> None:
+        """Begin from the beginning: the configuration or the theme has changed."""
+        with self._turn:
+            self._reading = None
+            self._compiled.clear()
+
+    def turn(self, path: str) -> bool:
+        """Show one saved analysis as it is now, and leave the rest for later. Whether that could be done."""
+        with self._turn:
+            if self._reading is None or self._book is None or not self._reading.generators:
+                return False
+            try:
+                old, new, findings = self._reading.again(path)
+            except Exception:  # the full reading says what is wrong
+                return False
+            order = self._book.orders.get(old.save_as) if old else None
+            if old is None or order is None or order.piece is not old:
+                return False
+            if new is not None:
+                order.facts["article"] = new
+                self._reading.context["generated_content"][path] = new
+            source = os.path.relpath(old.source_path)
+            others = (each for each in self.state.findings if each.path != source)
+            self.state = State(self.state.version + 1, (*findings, *others), self._held(), self.state.months)
+            return bool(new or findings)
+
+    def page(self, place: str) -> str | None:
+        """The page at that place below the output folder, or None. Raises TemplateError, NewsletterError."""
+        with self._turn:
+            return self._book.page(place) if self._book else None
+
+    def file(self, place: str) -> Path | None:
+        """Any other file of the site: copied, drawn or written now if need be. Raises NewsletterError."""
+        with self._turn:
+            if self._reading is None or not self._reading.generators:
+                return None
+            target = _OUTPUT / place
+            self._make(_COPIERS)
+            if place.startswith(f"{search.FOLDER}/"):
+                self._index()
+            elif place.endswith((".pdf", "card.png")):
+                self._set_in_type(place)
+            elif not target.is_file():
+                self._make(_WRITERS)
+            return target if target.is_file() else None
+
+    def moved(self, place: str) -> str | None:
+        """Where the piece is now whose page was at `place` in a former state; None if it is nowhere else."""
+        with self._turn:
+            source = self._was.get(place)
+            return next(
+                (at for at, order in (self._book.orders if self._book else {}).items()
+                 if at != place and order.piece is not None and order.piece.source_path == source),
+                None,
+            ) if source else None  # fmt: skip
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "PATH": self._content,
+            "OUTPUT_PATH": str(_OUTPUT),
+            "BRIEFING_PACKAGES": str(FOLDER / "briefings"),
+            "NEWSLETTER_EDITIONS": str(FOLDER / "editions"),
+            "NEWSLETTER_CARDS": str(FOLDER / "cards"),
+            "NEWSLETTER_PICTURES_STOCK": str(FOLDER / "pictures"),
+            "DOOR_FRAME": "",
+            "NEWSLETTER_DRAFTS": True,
+            "NEWSLETTER_PACKAGES": (),
+            "NEWSLETTER_GO_ON": True,
+            "WITH_FUTURE_DATES": True,
+            "STATIC_CHECK_IF_MODIFIED": True,
+            "JINJA_ENVIRONMENT": {
+                "trim_blocks": True,
+                "lstrip_blocks": True,
+                "bytecode_cache": self._compiled,
+            },
+        }
+
+    def _note(self) -> tuple[Finding, ...]:
+        """Note every page of the state that was just read; answers with what is wrong with the templates."""
+        assert self._reading is not None  # noqa: S101 - called after a reading
+        book = Book(_OUTPUT, self._reading.settings)
+        findings: list[Finding] = []
+        for generator in self._reading.generators:
+            if isinstance(generator, (*_COPIERS, *_WRITERS, EditionWriter)):
+                continue
+            try:
+                generator.generate_output(book)
+            except (TemplateError, NewsletterError, OSError) as error:
+                findings.extend(findings_of(error))
+        self._book, self._done = book, set()
+        pieces = {place: order.piece for place, order in book.orders.items() if order.piece is not None}
+        self._was.update({place: piece.source_path for place, piece in pieces.items()})
+        return tuple(findings)
+
+    def _make(self, kinds: Sequence[type]) -> None:
+        assert self._reading is not None  # noqa: S101 - called after a reading
+        for generator in self._reading.generators:
+            if isinstance(generator, tuple(kinds)) and type(generator) not in self._done:
+                generator.generate_output(self._book)
+                self._done.add(type(generator))
+
+    def _set_in_type(self, place: str) -> None:
+        assert self._reading is not None  # noqa: S101 - called after a reading
+        for generator in self._reading.generators:
+            if isinstance(generator, EditionWriter):
+                generator.generate_output(self._book, only=place)
+
+    def _index(self) -> None:
+        """The index of the search page, over all pages, which therefore are written now."""
+        if type(self) in self._done or self._book is None:
+            return
+        for place in self._book.orders:
+            self._book.page(place)
+        search.index(_OUTPUT)
+        self._done.add(type(self))
+
+    def _held(self) -> tuple[Held, ...]:
+        assert self._book is not None  # noqa: S101 - called with pages
+        pieces = (order.piece for order in self._book.orders.values())
+        return tuple(
+            Held(str(piece.title), f"/{piece.url}", os.path.relpath(piece.source_path), piece.held)
+            for piece in pieces
+            if getattr(piece, "held", "")
+        )
+
+    def _months(self) -> tuple[str, ...]:
+        if self._reading is None or not self._reading.generators:
+            return ()
+        context = self._reading.context
+        letters = (*context.get("briefings", ()), *context.get("errata", ()))
+        return tuple(sorted((letter.issue.id for letter in letters), reverse=True))
+
+
+class _Compiled(BytecodeCache):
+    """The theme's templates, compiled once for all generators and all readings."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Called by Jinja, which looks itself whether the template has changed."""
+        with suppress(KeyError):
+            bucket.bytecode_from_string(self._buckets[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Called by Jinja after it has compiled one."""
+        self._buckets[bucket.key] = bucket.bytecode_to_string()
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._buckets.clear()
