@@ -64,6 +64,7 @@ class Desk:
         self._book: Book | None = None
         self._done: set[type] = set()
         self._was: dict[str, str] = {}  # place of a page → the file it was made of, also of former states
+        self._seen: dict[str, str] = {}  # every page that was looked at, as it last was
         self._compiled = _Compiled()
         self.state = State()
         shutil.rmtree(_OUTPUT, ignore_errors=True)
@@ -110,9 +111,19 @@ class Desk:
             return bool(new or findings)
 
     def page(self, place: str) -> str | None:
-        """The page at that place below the output folder, or None. Raises TemplateError, NewsletterError."""
+        """The page at that place below the output folder, or None. Raises TemplateError, NewsletterError.
+
+        The page of a piece that cannot be published at the moment stays as it was.
+        """
         with self._turn:
-            return self._book.page(place) if self._book else None
+            page = self._book.page(place) if self._book else None
+            if page is not None:
+                self._seen[place] = page
+            elif source := self._was.get(place):
+                shown = os.path.relpath(source)
+                wrong = any(finding.path == shown for finding in self.state.findings)
+                return self._seen.get(place) if wrong else None
+            return page
 
     def file(self, place: str) -> Path | None:
         """Any other file of the site: copied, drawn or written now if need be. Raises NewsletterError."""
