@@ -13,11 +13,14 @@ from newsletter import publication
 from newsletter.show import say, say_error
 
 if TYPE_CHECKING:
+    from newsletter.errors import Finding
     from newsletter.preview.desk import State
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0 takes a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0 takes a free one."
+)
 @click.option(
     "--content",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -41,23 +44,23 @@ def preview(port: int, content: Path) -> None:
             say("held back", f"{len(state.held)}, marked as such")
         say("", "Save a file and the page follows. Ctrl-C ends it.")
         _tell(state)
+        wrong.extend(state.refused)
 
-    wrong: tuple[object, ...] = ()
+    wrong: list[Finding] = []
 
     def told(state: State, saved: Iterable[str], seconds: float) -> None:
-        nonlocal wrong
         for path in saved:
             say("saved", path, seconds)
-        if state.findings != wrong:
+        if list(state.refused) != wrong:
             _tell(state)
-            if wrong and not state.findings:
+            if not state.refused:
                 say("mended", "nothing is wrong any more")
-        wrong = state.findings
+        wrong[:] = state.refused
 
     with suppress(KeyboardInterrupt):  # the way it is meant to end
         server.serve(facts, content, Path("theme"), port, ready, told)
 
 
 def _tell(state: State) -> None:
-    for finding in state.findings:
+    for finding in state.refused:
         say_error(str(finding))

@@ -82,7 +82,7 @@ class Preview:
             listener.set()
 
     async def events(self, request: Request) -> Response:
-        """"changed" after each new state, as server-sent events (HTML standard, section 9.2)."""
+        """ "changed" after each new state, as server-sent events (HTML standard, section 9.2)."""
         self._loop = asyncio.get_running_loop()
         return StreamingResponse(self._stream(), media_type="text/event-stream", headers=_HEADERS)
 
@@ -119,8 +119,8 @@ class Preview:
         go = ""
         if page is None and place is not None and (moved := self._desk.moved(place)):
             go = f"{self._root}/{moved.removesuffix('index.html')}"
-        panel = self._panel.panel(state)
-        fresh = {"go": go, "reload": page is not None and mark(page) != known, "panel": panel}
+        panel = self._panel.panel(state, self._desk.source(place or ""))
+        fresh = {"go": go, "reload": page is not None and mark(page, state) != known, "panel": panel}
         return JSONResponse(fresh, headers=_HEADERS)
 
     async def own(self, request: Request) -> Response:
@@ -142,8 +142,10 @@ class Preview:
 
     def _page(self, path: str) -> Response:
         place = self._place(path)
-        if place is None:
+        if place is None and self._root and path in ("/", self._root):
             return RedirectResponse(f"{self._root}/")
+        if place is None:
+            return self._alone("There is no such page", "It would lie outside of the site.", 404)
         try:
             page = self._desk.page(place)
             if page is None and (file := self._desk.file(place)):
@@ -158,10 +160,10 @@ class Preview:
             return self._alone("This page cannot be made", str(finding), 500)
         if known is None:
             words = "Nothing could be read yet. What is in the way stands above; this page comes by itself when it is mended."
-            return self._alone("There is no page yet", words, 200 if self._desk.state.findings else 404)
+            return self._alone("There is no page yet", words, 200 if self._desk.state.refused else 404)
         policy = _SEARCH_POLICY if place.startswith("search/") else POLICY
         return HTMLResponse(
-            self._panel.dress(known, self._desk.state),
+            self._panel.dress(known, self._desk.state, self._desk.source(place)),
             200 if page is not None else 404,
             {**_HEADERS, "Content-Security-Policy": policy},
         )
@@ -172,9 +174,9 @@ class Preview:
     def _place(self, path: str) -> str | None:
         """The place below the output folder that a request means; None for one outside of the site."""
         path = unquote(path)
-        if not path.startswith(f"{self._root}/") or ".." in path.split("/") or "\0" in path:
-            return None
         place = path.removeprefix(f"{self._root}/")
+        if place == path or place.startswith("/") or ".." in place.split("/") or "\0" in place:
+            return None
         return f"{place}index.html" if place.endswith("/") or not place else place
 
 
@@ -184,5 +186,3 @@ def _file_response(file: object, place: str) -> Response:
     if place.startswith(f"{search.FOLDER}/"):
         headers["Content-Security-Policy"] = _SEARCH_POLICY
     return FileResponse(str(file), media_type=kind, headers=headers)
-
-

@@ -11,7 +11,7 @@ import shutil
 import threading
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +21,11 @@ from pelican.generators import StaticGenerator
 
 from newsletter import search
 from newsletter.editions import EditionWriter
-from newsletter.errors import Finding, NewsletterError
+from newsletter.errors import Finding, NewsletterError, Severity
 from newsletter.feed import FeedWriter
 from newsletter.pictures import PictureWriter
 from newsletter.preview.book import Book
+from newsletter.preview.examiner import Examiner
 from newsletter.preview.reading import Reading, findings_of
 from newsletter.signposts import SignpostWriter
 
@@ -46,12 +47,28 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The site as it stands: `version` counts up, `findings` is all that is wrong with it."""
+    """The site as it stands. `look` tells one theme from the one before, `refused` is what stops a build, `checked`
+    what `newsletter check` says besides.
+    """
 
-    version: int = 0
-    findings: tuple[Finding, ...] = ()
+    look: int = 0
+    refused: tuple[Finding, ...] = ()
+    checked: tuple[Finding, ...] = ()
     held: tuple[Held, ...] = ()
     months: tuple[str, ...] = ()  # of the briefings and errata, the newest first
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All of it, the errors first; what a build refuses is said once."""
+        said = {(finding.path, finding.line) for finding in self.errors}
+        also = (each for each in self.refused if (each.path, each.line) not in said)
+        warnings = (each for each in self.checked if each.severity is not Severity.ERROR)
+        return (*self.errors, *also, *warnings)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """What `newsletter check` calls an error."""
+        return tuple(each for each in self.checked if each.severity is Severity.ERROR)
 
 
 class Desk:
@@ -61,6 +78,7 @@ class Desk:
         self._content = content
         self._turn = threading.RLock()
         self._reading: Reading | None = None
+        self._examiner: Examiner | None = None
         self._book: Book | None = None
         self._done: set[type] = set()
         self._was: dict[str, str] = {}  # place of a page → the file it was made of, also of former states
@@ -71,17 +89,27 @@ class Desk:
         _OUTPUT.mkdir(parents=True)
 
     def read(self) -> State:
-        """Read what has changed and work everything out. Never raises for what an editor wrote: it is in `findings`."""
+        """Read what has changed and work everything out. Never raises for what an editor wrote: it is in the state."""
         with self._turn:
-            findings: Sequence[Finding]
+            refused: Sequence[Finding]
             try:
-                self._reading = self._reading or Reading(self._settings())
-                findings = self._reading.read()
-                findings = (*findings, *self._note())
+                if self._reading is None:
+                    self._reading = Reading(self._settings())
+                    publication = self._reading.settings["PUBLICATION"]
+                    self._examiner = Examiner(Path(self._reading.settings["PATH"]), publication)
+                refused = self._reading.read()
+                refused = (*refused, *self._note())
             except Exception as error:  # whatever it is, the preview goes on and says it
-                findings = findings_of(error)
+                refused = findings_of(error)
             held = self._held() if self._book else ()
-            self.state = State(self.state.version + 1, tuple(findings), held, self._months())
+            self.state = replace(self.state, refused=tuple(refused), held=held, months=self._months())
+            return self.state
+
+    def examine(self) -> State:
+        """Hold the content against the rules of `newsletter check`; what was examined before and is the same is not."""
+        with self._turn:
+            if self._examiner is not None:
+                self.state = replace(self.state, checked=self._examiner.examine())
             return self.state
 
     def forget(self) -> None:
@@ -89,6 +117,7 @@ class Desk:
         with self._turn:
             self._reading = None
             self._compiled.clear()
+            self.state = replace(self.state, look=self.state.look + 1)
 
     def turn(self, path: str) -> bool:
         """Show one saved analysis as it is now, and leave the rest for later. Whether that could be done."""
@@ -106,8 +135,8 @@ class Desk:
                 order.facts["article"] = new
                 self._reading.context["generated_content"][path] = new
             source = os.path.relpath(old.source_path)
-            others = (each for each in self.state.findings if each.path != source)
-            self.state = State(self.state.version + 1, (*findings, *others), self._held(), self.state.months)
+            others = (each for each in self.state.refused if each.path != source)
+            self.state = replace(self.state, refused=(*findings, *others), held=self._held())
             return bool(new or findings)
 
     def page(self, place: str) -> str | None:
@@ -121,9 +150,15 @@ class Desk:
                 self._seen[place] = page
             elif source := self._was.get(place):
                 shown = os.path.relpath(source)
-                wrong = any(finding.path == shown for finding in self.state.findings)
+                wrong = any(finding.path == shown for finding in self.state.refused)
                 return self._seen.get(place) if wrong else None
             return page
+
+    def source(self, place: str) -> str:
+        """The file that the page at `place` is made of; "" for a list, or where there is no page."""
+        with self._turn:
+            source = self._was.get(place)
+            return os.path.relpath(source) if source else ""
 
     def file(self, place: str) -> Path | None:
         """Any other file of the site: copied, drawn or written now if need be. Raises NewsletterError."""
@@ -138,7 +173,8 @@ class Desk:
                 self._set_in_type(place)
             elif not target.is_file():
                 self._make(_WRITERS)
-            return target if target.is_file() else None
+            inside = target.resolve().is_relative_to(_OUTPUT.resolve())
+            return target if inside and target.is_file() else None
 
     def moved(self, place: str) -> str | None:
         """Where the piece is now whose page was at `place` in a former state; None if it is nowhere else."""
@@ -191,7 +227,7 @@ class Desk:
     def _make(self, kinds: Sequence[type]) -> None:
         assert self._reading is not None  # noqa: S101 - called after a reading
         for generator in self._reading.generators:
-            if isinstance(generator, tuple(kinds)) and type(generator) not in self._done:
+            if type(generator) in kinds and type(generator) not in self._done:
                 generator.generate_output(self._book)
                 self._done.add(type(generator))
 

@@ -119,7 +119,9 @@ def findings_of(error: Exception) -> tuple[Finding, ...]:
         return error.findings
     if isinstance(error, NewsletterError):
         return (Finding("", 0, "", str(error)),)
-    place = getattr(error, "filename", None) or ""  # Jinja's and Python's own errors of syntax know file and line
+    place = (
+        getattr(error, "filename", None) or ""
+    )  # Jinja's and Python's own errors of syntax know file and line
     line = getattr(error, "lineno", None) or 0
     shown = os.path.relpath(place) if isinstance(place, str) and place else ""
     return (Finding(shown, line, "", f"{type(error).__name__}: {error}"),)

@@ -34,7 +34,8 @@ def serve(
     with listen(HOST, port, "Choose another with --port (make preview PORT=8002).") as listener:
         desk = Desk(str(content))
         preview = Preview(desk, urlsplit(publication.site_url).path.rstrip("/"))
-        ready(address(HOST, listener), desk.read())
+        desk.read()
+        ready(address(HOST, listener), desk.examine())
 
         def tell(state: State, saved: Iterable[str], seconds: float) -> None:
             preview.changed()
@@ -70,5 +71,3 @@ class _Server(uvicorn.Server):
         """Called by uvicorn when it is to end."""
         self._preview.end()
         await super().shutdown(sockets)
-
-

@@ -68,6 +68,7 @@ class Watcher:
         elif len(pieces) == 1:
             start = time.monotonic()
             if self._desk.turn(pieces[0]):
+                self._desk.examine()
                 self._tell(self._desk.state, saved, time.monotonic() - start)
                 return time.monotonic() + _REST_AFTER
         self._all(saved)
@@ -75,5 +76,6 @@ class Watcher:
 
     def _all(self, saved: Iterable[str]) -> None:
         start = time.monotonic()
-        state = self._desk.read()
+        self._desk.read()
+        state = self._desk.examine()
         self._tell(state, saved, time.monotonic() - start)

@@ -20,6 +20,8 @@
       else {
         const panel = document.getElementById("preview");
         const fresh = new DOMParser().parseFromString(now.panel, "text/html").getElementById("preview");
+        const opened = panel.querySelector("details")?.open;
+        if (opened) fresh.querySelector("details")?.setAttribute("open", "");
         if (panel.outerHTML !== fresh.outerHTML) panel.replaceWith(fresh);
       }
     } catch {
