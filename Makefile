@@ -11,6 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --requir
 # The month to package and mail: the latest that is packaged, unless you say MONTH=2020-09.
 MONTH ?= $(shell ls build/briefings 2>/dev/null | grep -E '^[0-9]{4}-[0-9]{2}$$' | tail -n 1)
 PORT ?= 8000
+PREVIEW_PORT ?= 8001
 # With an endpoint of your own in the environment that one is used; otherwise a local SES is started for the
 # while. `make` never reaches AWS: for that there is `newsletter send`.
 ifdef AWS_ENDPOINT_URL_SESV2
@@ -20,7 +21,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve check publish test test-long lint bench bench-send bench-door audit screenshots lock clean distclean
+.PHONY: all help setup html briefing send serve preview check publish test test-long lint bench bench-preview bench-send bench-door audit screenshots lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -45,6 +46,9 @@ send: $(VENV)/run.stamp ## Mail the packaged month through the local SES (sample
 serve: $(VENV)/run.stamp ## Site, mailbox and local SES at one address: http://127.0.0.1:8000/
 	@$(NEWSLETTER) serve --port $(PORT)
 
+preview: $(VENV)/run.stamp ## What readers will see, drafts too, while it is being written: http://127.0.0.1:8001/
+	@$(NEWSLETTER) preview --port $(PREVIEW_PORT)
+
 check: $(VENV)/run.stamp ## Say what is wrong with the content, and where; write nothing
 	@$(NEWSLETTER) check
 
@@ -65,6 +69,9 @@ lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
 
 bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses beside Hugo's, in one run
 	@$(BIN)/python tests/bench/build.py
+
+bench-preview: $(VENV)/dev.stamp chromium ## Time a save to the page in the browser, at 1,000 analyses
+	@$(BIN)/python tests/bench/preview.py
 
 bench-send: $(VENV)/dev.stamp ## Mail to 1,000,000 subscribers into a sink, beside a call for each (needs the sqlite3 shell)
 	@command -v sqlite3 >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \

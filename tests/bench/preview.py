@@ -24,6 +24,7 @@ from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+_PAUSE = 2.0  # seconds in which an editor writes on
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -102,6 +103,7 @@ def _measure(work: Path, rounds: int) -> dict[str, list[float]]:
 
 def _save(page: Page, file: Path, text: str, *words: str) -> float:
     """Save the file and wait for one of the words; "" waits until nothing is wrong any more."""
+    time.sleep(_PAUSE)
     start = time.time()
     draft = file.with_suffix(".tmp")
     draft.write_text(text)

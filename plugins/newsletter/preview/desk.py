@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -82,6 +83,7 @@ class Desk:
         self._book: Book | None = None
         self._done: set[type] = set()
         self._was: dict[str, str] = {}  # place of a page → the file it was made of, also of former states
+        self.asked_at = 0.0  # when a page was last asked for, in the seconds of time.monotonic
         self._seen: dict[str, str] = {}  # every page that was looked at, as it last was
         self._compiled = _Compiled()
         self.state = State()
@@ -144,6 +146,7 @@ class Desk:
 
         The page of a piece that cannot be published at the moment stays as it was.
         """
+        self.asked_at = time.monotonic()
         with self._turn:
             page = self._book.page(place) if self._book else None
             if page is not None:

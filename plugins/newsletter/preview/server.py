@@ -31,7 +31,7 @@ def serve(
 
     Raises SettingsError if the address is taken.
     """
-    with listen(HOST, port, "Choose another with --port (make preview PORT=8002).") as listener:
+    with listen(HOST, port, "Choose another with --port (make preview PREVIEW_PORT=8002).") as listener:
         desk = Desk(str(content))
         preview = Preview(desk, urlsplit(publication.site_url).path.rstrip("/"))
         desk.read()

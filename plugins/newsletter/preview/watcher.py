@@ -13,9 +13,10 @@ import watchfiles
 from newsletter import publication, site
 from newsletter.preview.desk import Desk, State
 
-# After a piece was turned alone, the rest waits this long, so that the browser has fetched the piece before.
-_REST_AFTER = 0.4  # seconds
-_LOOK_EVERY = 200  # milliseconds: how soon the end, or the rest's turn, is noticed
+# After a piece was turned alone, the rest waits until the browsers have fetched it and ask for nothing more, but not
+# for long: perhaps nobody looks. In seconds.
+_STILL, _AT_LATEST = 0.3, 2.0
+_LOOK_EVERY = 100  # milliseconds: how soon the end, or the rest's turn, is noticed
 _GATHER = 30  # milliseconds in which what belongs to one save arrives
 
 
@@ -40,7 +41,7 @@ class Watcher:
         self._thread.join()
 
     def _run(self) -> None:
-        rest_at = 0.0
+        turned_at = 0.0
         folders = [path for path in (self._content, self._theme) if path.is_dir()]
         facts = [Path(name) for name in (site.CONFIGURATION, publication.FILE) if Path(name).is_file()]
         for changes in watchfiles.watch(
@@ -54,13 +55,17 @@ class Watcher:
         ):
             if changes:
                 saved = sorted({os.path.relpath(path) for _, path in changes})
-                rest_at = self._saved(saved)
-            elif rest_at and time.monotonic() >= rest_at:
-                rest_at = 0.0
+                turned_at = self._saved(saved)
+            elif turned_at and self._is_still(turned_at, time.monotonic()):
+                turned_at = 0.0
                 self._all(())
 
+    def _is_still(self, turned_at: float, now: float) -> bool:
+        fetched = self._desk.asked_at > turned_at and now - self._desk.asked_at > _STILL
+        return fetched or now - turned_at > _AT_LATEST
+
     def _saved(self, saved: list[str]) -> float:
-        """Show what was saved; answers when the rest is due, 0 if nothing is left to do."""
+        """Show what was saved; answers when a piece was turned alone, 0 if nothing is left to do."""
         content = os.path.relpath(self._content)
         pieces = [os.path.relpath(path, content) for path in saved if path.startswith(f"{content}{os.sep}")]
         if len(pieces) < len(saved):
@@ -70,7 +75,7 @@ class Watcher:
             if self._desk.turn(pieces[0]):
                 self._desk.examine()
                 self._tell(self._desk.state, saved, time.monotonic() - start)
-                return time.monotonic() + _REST_AFTER
+                return time.monotonic()
         self._all(saved)
         return 0.0
 
