@@ -35,7 +35,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from newsletter import front
 
 HERE = Path(__file__).parent
-OUTPUT = Path("output")
+OUTPUT = Path(os.environ.get("AUDIT_OUTPUT", "output"))
 TOOLS = HERE / "node_modules"
 MOST_BYTES, MOST_REQUESTS = 40_000, 2
 SCHEMES = ("light", "dark")
