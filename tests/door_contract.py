@@ -795,3 +795,75 @@ class DoorContract:
         store.next_letter(NOW, digests, "here")
         store.freeze(replace(PACKAGE, month="2020-11"), NOW, "there")
         assert store.mailed_through() == {"here", "there"}
+
+    # -- the latest briefing for whoever has come since
+
+    def test_who_signs_up_after_a_briefing_was_frozen_becomes_its_recipient_once(self, store: Store) -> None:
+        joined(store, "early@example.org")
+        frozen(store)
+        joined(store, "late@example.org", NOW + HOUR)
+        assert [store.join("2020-10", NOW + HOUR), store.join("2020-10", NOW + HOUR)] == [1, 0]
+        assert store.counts("2020-10").states == {State.PENDING: 2}
+        joined(store, "later@example.org", NOW + DAY)
+        assert store.join("2020-10", NOW + DAY) == 1
+        taken = store.claim("2020-10", 50, "a1", NOW + DAY)
+        assert taken
+        assert [one.address for one in taken.recipients] == [
+            "early@example.org",
+            "late@example.org",
+            "later@example.org",
+        ]
+        assert store.unaccounted("2020-10").count == 0
+
+    def test_nobody_who_left_is_on_a_list_or_was_there_before_is_a_latecomer(self, store: Store) -> None:
+        """A list's people have not asked for this one, and whoever was left out at the freeze stays so."""
+        store.pause(joined(store, "paused@example.org"), NOW + DAY, NOW)
+        gone = joined(store, "back@example.org")
+        store.unsubscribe(gone, NOW)
+        frozen(store)
+        joined(store, "back@example.org", NOW + DAY)
+        imported(store, "listed@example.org", Subscription.CONFIRMED)
+        store.unsubscribe(joined(store, "left@example.org", NOW + HOUR), NOW + HOUR)
+        joined(store, "complained@example.org", NOW + HOUR)
+        store.suppress("complained@example.org", "complaint", NOW + HOUR, "")
+        assert store.join("2020-10", NOW + 2 * DAY) == 0
+        assert store.counts("2020-10").states == {}
+        assert store.counts("2020-10").exclusions == {
+            "came later": 1,
+            "paused": 1,
+            "suppressed: complaint": 1,
+            "unsubscribed": 2,
+        }
+        assert store.unaccounted("2020-10").count == 0
+
+    def test_a_latecomer_who_leaves_before_the_turn_is_skipped(self, store: Store) -> None:
+        frozen(store)
+        late = joined(store)
+        assert store.join("2020-10", NOW) == 1
+        store.unsubscribe(late, NOW)
+        assert store.claim("2020-10", 50, "a1", NOW) is None
+        assert store.counts("2020-10").states == {State.SKIPPED: 1}
+
+    @pytest.mark.parametrize("after", ["never mailed", "an erratum", "withdrawn"])
+    def test_nobody_new_gets_what_is_not_frozen_or_was_corrected_or_withdrawn(
+        self, store: Store, after: str
+    ) -> None:
+        joined(store, "early@example.org")
+        if after != "never mailed":
+            frozen(store)
+        if after == "an erratum":
+            store.freeze(replace(PACKAGE, month="2020-10-erratum"), NOW, corrects="2020-10")
+        if after == "withdrawn":
+            assert store.withdraw("2020-10", NOW) == 1
+        joined(store, "late@example.org")
+        assert store.join("2020-10", NOW) == store.join("2020-10-erratum", NOW) == 0
+
+    def test_an_erratum_goes_to_latecomers_too(self, store: Store) -> None:
+        frozen(store)
+        joined(store)
+        store.join("2020-10", NOW)
+        taken = store.claim("2020-10", 50, "a1", NOW)
+        assert taken
+        store.record(taken, [Outcome(one.number, State.SUBMITTED, "", "m") for one in taken.recipients], NOW)
+        store.freeze(replace(PACKAGE, month="2020-10-erratum"), NOW, corrects="2020-10")
+        assert store.counts("2020-10-erratum").states == {State.PENDING: 1}

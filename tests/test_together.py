@@ -108,7 +108,7 @@ class House:
         for turn in itertools.count():
             if self.over.is_set():
                 break
-            ip = f"10.{number}.{turn // 250 % 250}.{turn % 250}"
+            ip = f"10.{number}.{turn % 250}.{turn // 250 % 250}"  # from all over the world
             email = f"visitor{number}.{turn}@example.net"
             post("/subscribe", {"email": email}, ip)
             post("/me", {"email": f"reader{turn % READERS}@example.net"}, ip)

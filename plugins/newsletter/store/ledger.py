@@ -142,6 +142,13 @@ class Ledger(Protocol):
         """
         ...
 
+    def join(self, briefing: str, at: datetime) -> int:
+        """Make pending recipients of a frozen briefing of those who have signed up at the door since it was frozen; how
+        many. Whoever else has come since, or may not be mailed, becomes an exclusion. 0 for an erratum, and for a
+        briefing that was corrected or withdrawn: nobody new is to get that.
+        """
+        ...
+
     def frozen(self, briefing: str) -> Package | None:
         """The package that was frozen for this briefing, or None."""
         ...

@@ -3,6 +3,7 @@
 from newsletter.store.sqlite.erasure import SqliteErasure
 from newsletter.store.sqlite.evidence import SqliteEvidence
 from newsletter.store.sqlite.health import SqliteHealth
+from newsletter.store.sqlite.latecomers import SqliteLatecomers
 from newsletter.store.sqlite.ledger import SqliteLedger
 from newsletter.store.sqlite.letters import SqliteLetters
 from newsletter.store.sqlite.lists import SqliteLists
@@ -19,6 +20,7 @@ class SqliteStore(
     SqliteSends,
     SqliteProofs,
     SqliteWithdrawal,
+    SqliteLatecomers,
     SqliteLetters,
     SqliteLists,
     SqliteErasure,
