@@ -22,7 +22,7 @@ from pelican.contents import Content
 from pelican.generators import Generator
 
 from newsletter import erratum, frontmatter, issue, message, package
-from newsletter.analysis import status, text, words
+from newsletter.analysis import PLACEHOLDER, status, text, words
 from newsletter.erratum import ErratumPage
 from newsletter.errors import ContentError, Finding
 from newsletter.glossary import Glossary
@@ -289,6 +289,9 @@ def _letter(generator: BriefingGenerator, metadata: dict[str, Any]) -> None:
         named = Issue("")
     for key in ("title", "subject", "preheader"):
         metadata[key] = text(front, key)
+        if metadata[key].startswith(PLACEHOLDER) and status(front) is Status.PUBLISHED:
+            reason = f"still says {PLACEHOLDER}. Write it, or hold the briefing back: status: draft."
+            front.complain(key, reason)
         if not metadata[key] and not front.findings:
             front.complain(key, f"is missing. Add a line such as {_EXAMPLES[key]}")
     metadata["issue"], metadata["month"], metadata["slug"] = named, named.month, named.month

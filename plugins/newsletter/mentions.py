@@ -96,9 +96,9 @@ def entries(terms: Iterable[Term], readings: Iterable[Reading]) -> list[Entry]:
 
 
 def _first_sentence(where: Sequence[tuple[str, Use]]) -> str:
-    """The first that is one; if there is none, the first words: a row of a table, a term that is explained."""
+    """The first that is one; "" if there is none, but words in a table or a heading of their own."""
     said = [sentence(text, use) for text, use in where[:_LOOKED_AT]]
-    return next((words for words in said if _WHOLE.search(words)), said[0])
+    return next((words for words in said if _WHOLE.search(words)), "")
 
 
 def sentence(html: str, use: Use) -> str:

@@ -16,6 +16,7 @@ from newsletter.cli import (
     events,
     latecomers,
     local,
+    new,
     post,
     preview,
     publish,
@@ -35,6 +36,7 @@ def main() -> None:
 
 
 for command in (
+    new.new,
     publish.build,
     check.check,
     publish.briefing,
