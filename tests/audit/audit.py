@@ -11,6 +11,7 @@ Needs Node, Java and Chromium; `make test` needs none of the first two. Exit sta
 
 from __future__ import annotations
 
+import argparse
 import gzip
 import json
 import os
@@ -35,7 +36,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from newsletter import front
 
 HERE = Path(__file__).parent
-OUTPUT = Path(os.environ.get("AUDIT_OUTPUT", "output"))
+OUTPUT = Path("output")
 TOOLS = HERE / "node_modules"
 MOST_BYTES, MOST_REQUESTS = 40_000, 2
 SCHEMES = ("light", "dark")
@@ -63,6 +64,7 @@ def kinds(output: Path) -> list[Kind]:
         "year": "analyses/*/index.html", "region": "regions/*/index.html", "topic": "topics/*/index.html",
         "desk": "desks/*/index.html", "briefing": "briefings/*/index.html", "briefings": "briefings/index.html",
         "forecasts": "forecasts/index.html", "search": "search/index.html", "page": "how-we-judge/index.html",
+        "history": "analyses/*/*/history/index.html",
         "privacy": "privacy/index.html", "glossary": "glossary/index.html",
     }  # fmt: skip
     found = []
@@ -182,11 +184,17 @@ def falls_short(kind: Kind) -> bool:
 
 
 def main() -> int:
-    """Audit the site in output/."""
-    console = Console()
-    found = kinds(OUTPUT)
-    quick = "--quick" in sys.argv
-    with served(OUTPUT) as address:
+    """Audit a built site."""
+    options = argparse.ArgumentParser(description="Hold every kind of page against the standards.")
+    options.add_argument("output", nargs="?", type=Path, default=OUTPUT, help="where the built site lies")
+    options.add_argument(
+        "--quick", action="store_true", help="without Lighthouse, which takes most of the time"
+    )
+    given = options.parse_args()
+    output, quick = given.output, given.quick
+    console = Console(width=110)
+    found = kinds(output)
+    with served(output) as address:
         with sync_playwright() as playwright:
             chrome = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = playwright.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
@@ -199,7 +207,7 @@ def main() -> int:
             with console.status(f"{kind.name}: Lighthouse"):
                 lighthouse(address, kind)
         with console.status("Nu"):
-            errors = nu(OUTPUT, found)
+            errors = nu(output, found)
     table = Table(title="Every kind of page, at its heaviest")
     for column in ("page", "axe", "Nu", "perf", "a11y", "practice", "SEO", "requests", "KB", "sticks out"):
         table.add_column(column, justify="left" if column in ("page", "sticks out") else "right")
