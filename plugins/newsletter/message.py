@@ -162,6 +162,7 @@ def _record(item: Item, printed: PrintedItem) -> Mapping[str, str | bool]:
         "region": item.region,
         "date": item.date.isoformat(),
         "shortened": printed.shortened,
+        "source": item.source,
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from newsletter import publication
+from newsletter.settings import Settings
 from newsletter.show import say, say_error
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def preview(port: int, content: Path) -> None:
         wrong[:] = state.refused
 
     with suppress(KeyboardInterrupt):  # the way it is meant to end
-        server.serve(facts, content, Path("theme"), port, ready, told)
+        server.serve(facts, content, Path("theme"), Settings.from_env().store_url, port, ready, told)
 
 
 def _tell(state: State) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from jinja2 import TemplateError
 from starlette.applications import Starlette
@@ -30,7 +31,9 @@ from newsletter.errors import NewsletterError
 from newsletter.local_ses.hosts import OnlyHosts
 from newsletter.preview.desk import Desk
 from newsletter.preview.panel import HERE, PATH, Panel, mark
+from newsletter.preview.proofs import Proofs
 from newsletter.preview.reading import findings_of
+from newsletter.proof_page import page as proof_page
 
 _HEADERS = {
     "Content-Security-Policy": POLICY,
@@ -41,15 +44,18 @@ _HEADERS = {
 }
 # The search page alone runs WebAssembly (front.py).
 _SEARCH_POLICY = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
+_PROOF = re.compile(r"/proof/([^/]+)/")
 _STILL_THERE = 15.0  # seconds between signs of life on a connection that has nothing to tell
 
 
 class Preview:
     """The handlers over one desk."""
 
-    def __init__(self, desk: Desk, root: str = "") -> None:
-        """`root` is the path below which the site is to lie, "" or "/briefing"."""
-        self._desk, self._root, self._panel = desk, root, Panel(root)
+    def __init__(self, desk: Desk, proofs: Proofs, site_url: str) -> None:
+        """`site_url` is the site's address in the world; below its path the pages lie here too."""
+        self._desk, self._proofs, self._site_url = desk, proofs, site_url
+        self._root = urlsplit(site_url).path.rstrip("/")
+        self._panel = Panel(self._root)
         self._listeners: set[asyncio.Event] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended = False
@@ -61,6 +67,9 @@ class Preview:
                 Route(f"{PATH}events", self.events),
                 Route(f"{PATH}state", self.state),
                 Route(f"{PATH}{{name}}", self.own),
+                Route("/proof/", self.proofs),
+                Route("/proof/{mailing}/", self.proof),
+                Route("/proof/{mailing}/links", self.ask, methods=["POST"]),
                 Route("/{path:path}", self.page, methods=["GET", "POST"]),
             ],
             middleware=[Middleware(OnlyHosts)],
@@ -110,18 +119,60 @@ class Preview:
         return await run_in_threadpool(self._state, path, known)
 
     def _state(self, path: str, known: str) -> Response:
+        if proof := _PROOF.fullmatch(path):
+            return self._fresh(self._proof(proof[1])[0], known, "", "")
         place = self._place(path)
         try:
             page = self._desk.page(place) if place is not None else None
         except (TemplateError, NewsletterError, OSError):
             page = ""  # its place is taken by what is wrong with it
-        state = self._desk.state
         go = ""
         if page is None and place is not None and (moved := self._desk.moved(place)):
             go = f"{self._root}/{moved.removesuffix('index.html')}"
-        panel = self._panel.panel(state, self._desk.source(place or ""))
+        return self._fresh(page, known, go, self._desk.source(place or ""))
+
+    def _fresh(self, page: str | None, known: str, go: str, source: str) -> Response:
+        state = self._desk.state
+        panel = self._panel.panel(state, source)
         fresh = {"go": go, "reload": page is not None and mark(page, state) != known, "panel": panel}
         return JSONResponse(fresh, headers=_HEADERS)
+
+    async def proofs(self, request: Request) -> Response:
+        """All that can be proofed."""
+        page = await run_in_threadpool(self._panel.proofs, self._desk.state)
+        return HTMLResponse(page, headers=_HEADERS)
+
+    async def proof(self, request: Request) -> Response:
+        """The proof of one mailing."""
+        page, status = await run_in_threadpool(self._proof, request.path_params["mailing"])
+        dressed = self._panel.dress(page, self._desk.state)
+        return HTMLResponse(dressed, status, {**_HEADERS, "Content-Security-Policy": proof_page.POLICY})
+
+    def _proof(self, mailing: str) -> tuple[str, int]:
+        try:
+            proof = self._proofs.proof(mailing)
+        except Exception as error:  # whatever it is, the preview goes on and says it
+            words = "\n".join(str(finding) for finding in findings_of(error))
+            return self._panel.plain("There is no mail to proof yet", words), 200
+        if proof is None:
+            words = f"Nothing is called so: write content/briefings/{mailing}.md, or see which there are."
+            return self._panel.plain("There is no such briefing", words), 404
+        return proof_page.html(proof, self._site_url, button=True), 200
+
+    async def ask(self, request: Request) -> Response:
+        """The editor wants to know whether other houses' pages are there."""
+        if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return self._alone(
+                "This was not asked here", "A page of another address has sent this form.", 403
+            )
+        mailing = request.path_params["mailing"]
+        await run_in_threadpool(self._ask, mailing)
+        return RedirectResponse(f"/proof/{mailing}/#links", 303)
+
+    def _ask(self, mailing: str) -> None:
+        with suppress(NewsletterError):  # the page that follows says it
+            if proof := self._proofs.proof(mailing):
+                self._proofs.ask(proof)
 
     async def own(self, request: Request) -> Response:
         """The preview's own script and style sheet, and its list of what is held back."""

@@ -77,7 +77,7 @@ class Desk:
 
     def __init__(self, content: str | None = None) -> None:
         self._content = content
-        self._turn = threading.RLock()
+        self.lock = threading.RLock()  # whoever reads content holds it: one build at a time
         self._reading: Reading | None = None
         self._examiner: Examiner | None = None
         self._book: Book | None = None
@@ -92,7 +92,7 @@ class Desk:
 
     def read(self) -> State:
         """Read what has changed and work everything out. Never raises for what an editor wrote: it is in the state."""
-        with self._turn:
+        with self.lock:
             refused: Sequence[Finding]
             try:
                 if self._reading is None:
@@ -109,21 +109,21 @@ class Desk:
 
     def examine(self) -> State:
         """Hold the content against the rules of `newsletter check`; what was examined before and is the same is not."""
-        with self._turn:
+        with self.lock:
             if self._examiner is not None:
                 self.state = replace(self.state, checked=self._examiner.examine())
             return self.state
 
     def forget(self) -> None:
         """Begin from the beginning: the configuration or the theme has changed."""
-        with self._turn:
+        with self.lock:
             self._reading = None
             self._compiled.clear()
             self.state = replace(self.state, look=self.state.look + 1)
 
     def turn(self, path: str) -> bool:
         """Show one saved analysis as it is now, and leave the rest for later. Whether that could be done."""
-        with self._turn:
+        with self.lock:
             if self._reading is None or self._book is None or not self._reading.generators:
                 return False
             try:
@@ -147,7 +147,7 @@ class Desk:
         The page of a piece that cannot be published at the moment stays as it was.
         """
         self.asked_at = time.monotonic()
-        with self._turn:
+        with self.lock:
             page = self._book.page(place) if self._book else None
             if page is not None:
                 self._seen[place] = page
@@ -159,13 +159,13 @@ class Desk:
 
     def source(self, place: str) -> str:
         """The file that the page at `place` is made of; "" for a list, or where there is no page."""
-        with self._turn:
+        with self.lock:
             source = self._was.get(place)
             return os.path.relpath(source) if source else ""
 
     def file(self, place: str) -> Path | None:
         """Any other file of the site: copied, drawn or written now if need be. Raises NewsletterError."""
-        with self._turn:
+        with self.lock:
             if self._reading is None or not self._reading.generators:
                 return None
             target = _OUTPUT / place
@@ -181,7 +181,7 @@ class Desk:
 
     def moved(self, place: str) -> str | None:
         """Where the piece is now whose page was at `place` in a former state; None if it is nowhere else."""
-        with self._turn:
+        with self.lock:
             source = self._was.get(place)
             return next(
                 (at for at, order in (self._book.orders if self._book else {}).items()
@@ -203,25 +203,18 @@ class Desk:
             "NEWSLETTER_GO_ON": True,
             "WITH_FUTURE_DATES": True,
             "STATIC_CHECK_IF_MODIFIED": True,
-            "JINJA_ENVIRONMENT": {
-                "trim_blocks": True,
-                "lstrip_blocks": True,
-                "bytecode_cache": self._compiled,
-            },
+            "JINJA_ENVIRONMENT": self.templates,
         }
+
+    @property
+    def templates(self) -> dict[str, Any]:
+        """How Pelican sets up Jinja, with what was compiled kept from reading to reading."""
+        return {"trim_blocks": True, "lstrip_blocks": True, "bytecode_cache": self._compiled}
 
     def _note(self) -> tuple[Finding, ...]:
         """Note every page of the state that was just read; answers with what is wrong with the templates."""
         assert self._reading is not None  # noqa: S101 - called after a reading
-        book = Book(_OUTPUT, self._reading.settings)
-        findings: list[Finding] = []
-        for generator in self._reading.generators:
-            if isinstance(generator, (*_COPIERS, *_WRITERS, EditionWriter)):
-                continue
-            try:
-                generator.generate_output(book)
-            except (TemplateError, NewsletterError, OSError) as error:
-                findings.extend(findings_of(error))
+        book, findings = note(self._reading, _OUTPUT)
         self._book, self._done = book, set()
         pieces = {place: order.piece for place, order in book.orders.items() if order.piece is not None}
         self._was.update({place: piece.source_path for place, piece in pieces.items()})
@@ -264,6 +257,19 @@ class Desk:
         context = self._reading.context
         letters = (*context.get("briefings", ()), *context.get("errata", ()))
         return tuple(sorted((letter.issue.id for letter in letters), reverse=True))
+
+
+def note(reading: Reading, output: Path) -> tuple[Book, list[Finding]]:
+    """Every page of what was read, noted and not written, and what is wrong with the templates."""
+    book, findings = Book(output, reading.settings), list[Finding]()
+    for generator in reading.generators:
+        if isinstance(generator, (*_COPIERS, *_WRITERS, EditionWriter)):
+            continue
+        try:
+            generator.generate_output(book)
+        except (TemplateError, NewsletterError, OSError) as error:
+            findings.extend(findings_of(error))
+    return book, findings
 
 
 class _Compiled(BytecodeCache):

@@ -82,10 +82,17 @@ class Panel:
 
     def alone(self, state: State, title: str, words: str) -> str:
         """A page with nothing of the site on it."""
-        page = self._templates.get_template("alone.html").render(
-            title=title, words=words, root=self._root, state=state
+        return self.dress(self.plain(title, words), state)
+
+    def plain(self, title: str, words: str) -> str:
+        """The same, without what is added to each page."""
+        return self._templates.get_template("alone.html").render(title=title, words=words, root=self._root)
+
+    def proofs(self, state: State) -> str:
+        """The page with every mailing that can be proofed."""
+        return self.dress(
+            self._templates.get_template("proofs.html").render(state=state, root=self._root), state
         )
-        return self.dress(page, state)
 
     def held(self, state: State) -> str:
         """The page with everything that the public does not see yet."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import uvicorn
 
 from newsletter.listener import address, listen
 from newsletter.preview.app import Preview
 from newsletter.preview.desk import Desk, State
+from newsletter.preview.proofs import Proofs
 from newsletter.preview.watcher import Watcher
 from newsletter.publication import Publication
 
@@ -23,17 +23,18 @@ def serve(
     publication: Publication,
     content: Path,
     theme: Path,
+    store_url: str,
     port: int,
     ready: Callable[[str, State], None],
     told: Callable[[State, Iterable[str], float], None],
 ) -> None:
-    """Serve until interrupted. `ready` is told where, and what was read; `told` what was saved, and how long it took.
+    """Serve until interrupted. In the store at `store_url` the recipients of a proof are counted. `ready` is told where, and what was read; `told` what was saved, and how long it took.
 
     Raises SettingsError if the address is taken.
     """
     with listen(HOST, port, "Choose another with --port (make preview PREVIEW_PORT=8002).") as listener:
         desk = Desk(str(content))
-        preview = Preview(desk, urlsplit(publication.site_url).path.rstrip("/"))
+        preview = Preview(desk, Proofs(desk, str(content), store_url), publication.site_url)
         desk.read()
         ready(address(HOST, listener), desk.examine())
 
