@@ -90,6 +90,7 @@ audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.js
 
 screenshots: html $(VENV)/dev.stamp chromium ## Pictures of every kind of page, wide and narrow, light and dark, in build/screenshots/
 	@$(BIN)/python tests/audit/screenshots.py
+	@PYTHONPATH=. $(BIN)/python tests/audit/door_pictures.py
 
 lock: ## Write the hash-pinned requirement lists anew (needs uv)
 	@requirements/lock.sh

@@ -82,7 +82,7 @@ class Correspondence:
         """The mail of one letter. A visitor's message goes to the house, whatever `letter.to` says."""
         if letter.kind is LetterKind.CONTACT:
             typed = [
-                (label, _clean(letter.words[name]))
+                (label, self._whole(name, _clean(letter.words[name])))
                 for name, label in _TYPED.items()
                 if letter.words.get(name)
             ]
@@ -93,6 +93,10 @@ class Correspondence:
         path, purpose = _LINKS[letter.kind]
         url = f"{self._facts.site_url}/{path}/{mint(purpose, letter.id, self._keys)}"
         return self._addressed(letter.to.text, self._facts.contact, *self._print(letter.kind, url, []))
+
+    def _whole(self, name: str, words: str) -> str:
+        """What was typed; of a piece its address on our site, so that the house need not look for it."""
+        return f"{self._facts.site_url}/{words}" if name == "article" else words
 
     def _addressed(self, to: str, reply_to: str, subject: str, text: str, html: str) -> Mail:
         name, address = parseaddr(self._facts.sender)
