@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Sequence
+from types import MethodType
 from typing import Any
 
 from pelican import signals
@@ -36,9 +37,17 @@ def _shelve(generator: ArticlesGenerator) -> None:
     generator.categories[:] = [(category, Shelf(articles)) for category, articles in generator.categories]
     generator.authors[:] = [(author, Shelf(articles)) for author, articles in generator.authors]
     for article in generator.articles:
+        # Pelican keeps each text with its links filled in, beside the one without: that is the largest part of the
+        # memory of a build, and each is asked for once.
+        article.get_content = MethodType(_content, article)
         # Pelican looks for {filename} links in every text for every address it is asked for, and keeps each answer.
         if "{" not in (article._content or ""):
             article._update_content = _unchanged
+
+
+def _content(article: Any, siteurl: str) -> str:
+    html: str = article._update_content(article._content, siteurl)
+    return html
 
 
 def _unchanged(content: str, _siteurl: str) -> str:

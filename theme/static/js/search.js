@@ -66,8 +66,8 @@ async function search() {
   if (question) address.searchParams.set("q", question);
   else address.searchParams.delete("q");
   history.replaceState(null, "", address);
-  found.hidden = !question;
   if (!question) {
+    found.hidden = true;
     status.textContent = "";
     return;
   }
@@ -80,6 +80,7 @@ async function search() {
       ? `Nothing has “${question}” in it. Fewer or other words may find more.`
       : `${results.length} ${results.length === 1 ? "page" : "pages"} with “${question}”`;
     await show(0);
+    if (mine === asked) found.hidden = results.length === 0;
   } catch {
     found.hidden = true;
     status.textContent = "The search index could not be loaded. The lists below lead to every piece.";
