@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from newsletter import frontmatter
-from newsletter.check.document import kind_of
-from newsletter.check.engine import F100, Reading, conclude, examine_text
+from newsletter.check.engine import Reading, conclude, read, unreadable
 from newsletter.check.house import House
 from newsletter.check.rule import named
 from newsletter.errors import ContentError, Finding, Severity
@@ -29,14 +29,26 @@ def files(content: Path) -> list[Path]:
     )
 
 
-def examine_file(file: Path, content: Path, house: House) -> Reading:
+def read_file(file: Path, content: Path, house: House) -> Reading:
     """Read and examine one file below `content`."""
     shown = os.path.relpath(file)
     try:
         text = frontmatter.decode(file.read_bytes(), shown)
     except ContentError as error:
-        return Reading(shown, tuple(map(F100.stamp, error.findings)))
-    return examine_text(text, shown, kind_of(PurePosixPath(file.relative_to(content))), house)
+        return unreadable(shown, error)
+    return read(text, shown, PurePosixPath(file.relative_to(content)), house)
+
+
+def size_of(content: Path) -> Callable[[str], int | None]:
+    """How many bytes a file below `content` has; None if there is none."""
+
+    def size(below: str) -> int | None:
+        try:
+            return (content / below).stat().st_size
+        except OSError:
+            return None
+
+    return size
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +61,8 @@ class Checked:
 
 def check(content: Path, house: House, now: datetime) -> Checked:
     """All findings of the content folder, those of the build included."""
-    readings = [examine_file(file, content, house) for file in files(content)]
-    findings = conclude(readings, house, now)
+    readings = [read_file(file, content, house) for file in files(content)]
+    findings = conclude(readings, house, now, size_of(content))
     return Checked(tuple(_with_the_builds(findings, content)), len(readings))
 
 

@@ -17,6 +17,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from newsletter import frontmatter, issue, markdown
+from newsletter.analysis import analysis_of, moment, status
+from newsletter.check.house import House
 from newsletter.errors import Finding, Fix
 from newsletter.frontmatter import FrontMatter
 
@@ -78,14 +80,24 @@ class Block:
     end: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
-    """One file. `path` is as shown to people, `text` what `frontmatter.decode` makes of its bytes."""
+    """One file. `path` is as shown to people, `below` the same below content/, `text` what `frontmatter.decode`
+    makes of its bytes, `complaints` what the build says of its head.
+    """
 
     path: str
     kind: Kind
     text: str
     front: FrontMatter
+    below: PurePosixPath
+    complaints: tuple[Finding, ...] = ()
+
+    @cached_property
+    def slug(self) -> str:
+        """The slug that the head states or the file's name gives."""
+        stated = self.front.fields.get("slug")
+        return stated if isinstance(stated, str) and stated else self.below.stem
 
     @cached_property
     def body_start(self) -> int:
@@ -116,7 +128,7 @@ class Document:
             elif tag in ("a", "img"):
                 target = _TARGET.search(rest)
                 alt = _ALT.search(rest) if tag == "img" else None
-                words = alt[1] if alt else _MARKUP.sub("", html[match.end() : html.find("</a>", match.end())])
+                words = alt[1] if alt else _words_of(html[match.end() : html.find("</a>", match.end())])
                 links.append(
                     Link(
                         _BRACES.sub(r"{\1}", unescape(target[1])) if target else "",
@@ -241,6 +253,12 @@ class Document:
         return at if at < self.body_start else -1
 
 
+def _words_of(html: str) -> str:
+    """What a link says: its text, or the alt of the picture that it is."""
+    alts = " ".join(_ALT.findall(html)) if "<img" in html else ""
+    return f"{_MARKUP.sub('', html)} {alts}".strip()
+
+
 class _Lines:
     """Places in a text by line and column, as comrak counts them: from 1, columns in bytes of UTF-8."""
 
@@ -257,9 +275,16 @@ class _Lines:
         return self._starts[line - 1] + column - 1
 
 
-def parse(text: str, path: str, kind: Kind) -> Document:
+def parse(text: str, path: str, below: PurePosixPath, house: House) -> Document:
     """A file's text as a document. Raises ContentError for a head that is no head."""
-    return Document(path, kind, text, frontmatter.parse(text, path))
+    front, kind = frontmatter.parse(text, path), kind_of(below)
+    if kind is Kind.ANALYSIS:
+        analysis_of(front, str(below), below.stem, house.zone, house.yardstick)
+    else:
+        moment(front, "date", house.zone)
+        moment(front, "updated", house.zone)
+        status(front)
+    return Document(path, kind, text, front, below, tuple(front.findings))
 
 
 def kind_of(below: PurePosixPath) -> Kind:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING
 
 from newsletter.errors import Finding, Severity
 
@@ -58,6 +59,7 @@ def _enter(entry: Rule) -> Rule:
     return entry
 
 
-def by_document() -> list[Any]:
+@cache
+def by_document() -> list[tuple[Rule, Examine]]:
     """The rules that examine one document, in the order of their codes."""
-    return [entry for _, entry in sorted(RULES.items()) if entry.examine]
+    return [(entry, entry.examine) for _, entry in sorted(RULES.items()) if entry.examine]
