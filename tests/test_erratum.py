@@ -158,7 +158,10 @@ def test_every_erratum_that_cannot_be_mailed_is_named_with_the_remedy(october: P
 
 @pytest.mark.parametrize(
     ("body", "complaint"),
-    [("A {{ name }}.", "{{ would break the email"), ("[x]({filename}none.md)", "links to {filename}none.md")],
+    [
+        ("A {{ name }}.", "{{ would break the email"),
+        ("[x]({filename}none.md)", "There is no file content/briefings/none.md"),
+    ],
 )
 def test_its_text_is_held_to_what_every_mail_and_page_is(october: Project, body: str, complaint: str) -> None:
     erratum(october, body=body)

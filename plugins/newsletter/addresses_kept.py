@@ -20,6 +20,7 @@ from newsletter.models import Status
 from newsletter.past import Past
 from newsletter.publication import Publication
 
+_CODE = "H602"  # of `newsletter check`
 # How a head of that time (its file's path beside it) is answered with its address; None if it had none.
 AddressOf = Callable[[FrontMatter, str, datetime], str | None]
 
@@ -53,12 +54,12 @@ def _finding(former: Former, content: str) -> Finding:
     if former.now:
         was = f" (the file was {former.path})" if former.now != former.path else ""
         reason = f"readers know this piece at {former.address}{was}, and their links would lead nowhere. Add the line {line}"
-        return Finding(f"{content}/{former.now}", 1, "aliases", reason)
+        return Finding(f"{content}/{former.now}", 1, "aliases", reason, code=_CODE)
     reason = (
         f"is gone, and readers know it at {former.address}. If another piece has taken its place, add to that one the "
         f"line {line}; or bring the file back, as a draft if it is not to be read."
     )
-    return Finding(f"{content}/{former.path}", 0, "", reason)
+    return Finding(f"{content}/{former.path}", 0, "", reason, code=_CODE)
 
 
 def formers(content: Path, publication: Publication, address_of: AddressOf, now: datetime) -> list[Former]:

@@ -63,6 +63,12 @@ def read(root: Path) -> Past | None:
     return Past(root, stages(log)) if log is not None else None
 
 
+def head(root: Path) -> str | None:
+    """The commit that `root` is at; None where there is no git, or no commit yet."""
+    answer = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
+    return answer.decode("ascii").strip() if answer else None
+
+
 def stages(log: bytes) -> dict[str, tuple[Stage, ...]]:
     """Read git's log (NUL between its fields, the newest commit first) into each present path's states."""
     found: dict[str, list[Stage]] = {}

@@ -29,8 +29,46 @@ _ROMAN = re.compile(r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\Z")
 _EMPHASIS = re.compile(r"(?<![\w*])[*_][^*_\n]+[*_](?![\w*])")
 # What every reader knows; publication.toml adds what this house's readers know.
 KNOWN = frozenset(
-    "US USA UK EU UN UAE USSR NATO GDP HIV AIDS BBC CNN CIA FBI KGB USS HMS OK TV DNA AM PM BC AD GMT UTC CET EST "
-    "BST ID IP IT PDF COVID CEO MP NGO".split()
+    [
+        "US",
+        "USA",
+        "UK",
+        "EU",
+        "UN",
+        "UAE",
+        "USSR",
+        "NATO",
+        "GDP",
+        "HIV",
+        "AIDS",
+        "BBC",
+        "CNN",
+        "CIA",
+        "FBI",
+        "KGB",
+        "USS",
+        "HMS",
+        "OK",
+        "TV",
+        "DNA",
+        "AM",
+        "PM",
+        "BC",
+        "AD",
+        "GMT",
+        "UTC",
+        "CET",
+        "EST",
+        "BST",
+        "ID",
+        "IP",
+        "IT",
+        "PDF",
+        "COVID",
+        "CEO",
+        "MP",
+        "NGO",
+    ]
 )
 _SHOUTED = 3  # so many words of capitals in a row are a shouted line, and no abbreviations
 
@@ -240,7 +278,9 @@ def _long_form(short: str, before: str) -> str:
             at -= 1
         if at < 0:
             return ""
-    if _SMALL.intersection((before[at:].split()[0],)):  # "of the Petroleum …" is "Organisation of the Petroleum …"
+    if _SMALL.intersection(
+        (before[at:].split()[0],)
+    ):  # "of the Petroleum …" is "Organisation of the Petroleum …"
         initial = re.search(rf"\b{letters[0]}[^\s]+\s+(?:\S+\s+)?\Z", before[:at], re.IGNORECASE)
         at = initial.start() if initial else at
     long = before[at:]

@@ -66,7 +66,7 @@ def _at(path: str, spot: Spot, reason: str, mend: str = "", old: str = "", new: 
 
 
 def _is_out(facts: Facts, now: datetime) -> bool:
-    return not facts.is_draft and not (facts.date and datetime.fromisoformat(facts.date) > now)
+    return not facts.is_draft and not facts.is_to_come(now)
 
 
 def _future(path: str, facts: Facts, now: datetime) -> Iterator[Finding]:
@@ -92,7 +92,7 @@ def _pictures(path: str, facts: Facts, shelf: Shelf) -> Iterator[Finding]:
                 yield T209.stamp(_at(path, spot, f"{target} is a file beside this one, not a place of the site.", mend, target, f"{{static}}{target}"))  # fmt: skip
             continue
         place = _below(facts, unquote(own[2]))
-        size = shelf.size_of(place)
+        size = None if place.startswith("..") else shelf.size_of(place)
         if size is None:
             yield F110.stamp(
                 _at(path, spot, f"There is no file content/{place}.", "Put it there, or mend the name.")

@@ -70,17 +70,25 @@ def conclude(
     now: datetime,
     size_of: Callable[[str], int | None],
     others: Iterable[Finding] = (),
+    refused: Iterable[Finding] = (),
 ) -> list[Finding]:
     """Everything to tell, in the order of the files' names and lines.
 
     `size_of` answers with the bytes of a file below content/, None if it is not there. `others` are findings from
-    elsewhere (git's past) that may be silenced as well.
+    elsewhere (git's past), `refused` what a build would say: the latter is told where no error is found on that line.
+    Both may be silenced as well.
     """
     by_path = {reading.path: reading for reading in readings}
     found = {path: list(reading.findings) for path, reading in by_path.items()}
     shelf = Shelf({path: each.facts for path, each in by_path.items() if each.facts}, size_of)
     for finding in (*across(shelf, house, now), *others):
         found.setdefault(finding.path, []).append(finding)
+    said = {
+        (each.path, each.line) for all_ in found.values() for each in all_ if each.severity is Severity.ERROR
+    }
+    for finding in refused:
+        if (finding.path, finding.line) not in said:
+            found.setdefault(finding.path, []).append(finding)
     told = [
         finding
         for path, findings in found.items()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from newsletter import issue
-from newsletter.analysis import SLUG, moment, status
+from newsletter.analysis import SLUG, moment, status, words
 from newsletter.check.document import Document, Kind
 from newsletter.check.house import House
 from newsletter.models import Status
@@ -35,9 +36,14 @@ class Facts:
     is_stated: bool  # the head says in so many words that it is published
     place: Spot  # of what the address is from
     date_place: Spot
+    aliases: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     links: tuple[tuple[str, Spot], ...] = ()
     pictures: tuple[tuple[str, Spot], ...] = ()
+
+    def is_to_come(self, now: datetime) -> bool:
+        """Whether its date has not passed yet."""
+        return bool(self.date) and datetime.fromisoformat(self.date) > now
 
 
 def facts_of(document: Document, house: House) -> Facts:
@@ -59,6 +65,7 @@ def facts_of(document: Document, house: House) -> Facts:
         is_stated=bool(stated),
         place=_of_field(document, "slug", str(fields["slug"])) if fields.get("slug") else Spot("---", 1, 1),
         date_place=_of_field(document, "date", str(fields["date"])) if written else Spot("", 1, 1),
+        aliases=words(document.front, "aliases") if fields.get("aliases") else (),
         ids=document.ids,
         links=tuple(
             (link.target, _spot(document, link.start, link.end)) for link in document.links if not link.image

@@ -87,10 +87,10 @@ def missing_fields(document: Document, house: House) -> Iterator[Finding]:
     """A field without which a piece cannot be published."""
     for finding in document.complaints:
         if finding.reason.startswith("is missing"):
-            yield document.at(0, 3, f"{finding.field} {finding.reason}")
+            yield document.field(finding.field, "---", finding.reason)
     for key in _REQUIRED.get(document.kind, ()):
         if not document.front.fields.get(key):
-            yield document.at(0, 3, f"{key} is missing. Add a line such as {key}: …")
+            yield document.field(key, "---", f"is missing. Add a line such as {key}: …")
 
 
 def _placed(document: Document, finding: Finding) -> Finding:
