@@ -276,7 +276,16 @@ class StoreContract:
         store.freeze(PACKAGE, NOW)
         submitted(store)
         store.apply(
-            [Sighting(Evidence.RENDERING_FAILURE, "id-1", NOW, detail="Attribute 'x' is not present")], NOW
+            [
+                Sighting(
+                    Evidence.RENDERING_FAILURE,
+                    "id-1",
+                    NOW,
+                    detail="Attribute 'x' is not present",
+                    recipient="Reader0000@example.org",
+                )
+            ],
+            NOW,
         )
         assert store.counts("2020-10").states == {State.FAILED: 1}
 

@@ -70,7 +70,14 @@ def sighting(event: Event) -> Sighting | None:
     if kind is None:
         return None
     return Sighting(
-        kind, event.message_id, event.at, event.briefing, event.attempt, event.number, event.detail
+        kind,
+        event.message_id,
+        event.at,
+        event.briefing,
+        event.attempt,
+        event.number,
+        event.detail,
+        event.recipient,
     )
 
 

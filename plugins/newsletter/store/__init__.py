@@ -61,14 +61,18 @@ class Store(People, Lists, Ledger, Proofs, Door, Health, Protocol):
 
 
 def open_store(url: str, make: bool = True) -> Store:
-    """Open the store that a URL names: sqlite:///path. Without `make`, one that is not there yet is an empty one
-    and stays not there. Raises SettingsError for another scheme, StoreError.
+    """Open the store that a URL names: sqlite:///path or dynamodb://TABLE. Without `make`, a file that is not there yet
+    is an empty one and stays not there. Raises SettingsError for another scheme, StoreError.
     """
     scheme, separator, rest = url.partition("://")
     if scheme == "sqlite" and separator and rest.startswith("/") and len(rest) > 1:
         from newsletter.store.sqlite import SqliteStore  # a store pays only for itself
 
         return SqliteStore(rest[1:], make)
+    if scheme == "dynamodb" and separator:
+        from newsletter.store.dynamodb import DynamoStore
+
+        return DynamoStore(url)
     raise SettingsError(
-        f"STORE_URL: {url!r} is no store this program knows. Write sqlite:///var/newsletter.db."
+        f"STORE_URL: {url!r} is no store this program knows. Write sqlite:///var/newsletter.db, or dynamodb://TABLE."
     )

@@ -75,6 +75,14 @@ Digests = Callable[[str], Sequence[bytes]]
 """The keyed hashes of an address key, one for each secret key, the newest key's first (`tokens.digests`)."""
 
 
+ERASED = "erased:"
+
+
+def stand_in(digest: bytes) -> str:
+    """What stands where the key of an erased address stood; no address is written like it."""
+    return f"{ERASED}{digest.hex()}"
+
+
 def form_version(text: str) -> str:
     """The version of a form's text: 16 hex digits that change with any of its words."""
     return sha256(text.encode()).hexdigest()[:16]

@@ -1,7 +1,8 @@
 """What must not be forgotten when an older database is put back: who came, who left, who was erased.
 
-One line of JSON for each, appended to a file beside the database and on the disk before the change is. It names
-subscribers by their public ids and holds no address; it belongs into another backup than the database.
+A line for each, written down elsewhere than the change, and before it: for SQLite in a file beside the database, for
+DynamoDB in a table of its own (dynamodb/journal.py). It names subscribers by their public ids and holds no address; it
+belongs into another backup than the database.
 """
 
 from __future__ import annotations
@@ -40,7 +41,48 @@ class Line(NamedTuple):
     digests: tuple[bytes, ...]
 
 
-class Journal:
+class Remembered:
+    """What the lines mean, wherever they are kept."""
+
+    def lines(self) -> Iterator[Line]:
+        """Every line, the oldest first. Raises StoreError."""
+        raise NotImplementedError
+
+    def last(self) -> dict[bytes, Entry]:
+        """The last word on each subscriber, by public id; erasure is the last of all. Suppressions are none: whoever
+        has left stays so, suppressed or not.
+        """
+        found: dict[bytes, Entry] = {}
+        for line in self.lines():
+            if line.what in (SUPPRESSED, UNSUPPRESSED) or not line.who:
+                continue
+            if line.who not in found or found[line.who].what != ERASED:
+                found[line.who] = Entry(line.what, line.digests)
+        return found
+
+    def erased(self) -> list[Line]:
+        """Every erasure, the oldest first."""
+        return [line for line in self.lines() if line.what == ERASED and line.digests]
+
+    def suppressions(self) -> list[Line]:
+        """The suppressions that nobody has ended since, the oldest first."""
+        held: dict[bytes, Line] = {}
+        for line in self.lines():
+            marks = [mark for mark in (*line.digests, line.who) if mark]
+            if line.what == SUPPRESSED:
+                held |= dict.fromkeys(marks, line)
+            elif line.what == UNSUPPRESSED:
+                for mark in marks:
+                    held.pop(mark, None)
+        # One that was ended under any of its marks is ended.
+        return [
+            line
+            for line in dict.fromkeys(held.values())
+            if all(held.get(mark) for mark in (*line.digests, line.who) if mark)
+        ]
+
+
+class Journal(Remembered):
     """A file that only grows."""
 
     def __init__(self, path: Path) -> None:
@@ -106,39 +148,6 @@ class Journal:
             raise StoreError(
                 f"{self._path}: cannot be written: {error.strerror}. Nothing was changed."
             ) from error
-
-    def last(self) -> dict[bytes, Entry]:
-        """The last word on each subscriber, by public id; erasure is the last of all. Suppressions are none: whoever
-        has left stays so, suppressed or not.
-        """
-        found: dict[bytes, Entry] = {}
-        for line in self.lines():
-            if line.what in (SUPPRESSED, UNSUPPRESSED) or not line.who:
-                continue
-            if line.who not in found or found[line.who].what != ERASED:
-                found[line.who] = Entry(line.what, line.digests)
-        return found
-
-    def erased(self) -> list[Line]:
-        """Every erasure, the oldest first."""
-        return [line for line in self.lines() if line.what == ERASED and line.digests]
-
-    def suppressions(self) -> list[Line]:
-        """The suppressions that nobody has ended since, the oldest first."""
-        held: dict[bytes, Line] = {}
-        for line in self.lines():
-            marks = [mark for mark in (*line.digests, line.who) if mark]
-            if line.what == SUPPRESSED:
-                held |= dict.fromkeys(marks, line)
-            elif line.what == UNSUPPRESSED:
-                for mark in marks:
-                    held.pop(mark, None)
-        # One that was ended under any of its marks is ended.
-        return [
-            line
-            for line in dict.fromkeys(held.values())
-            if all(held.get(mark) for mark in (*line.digests, line.who) if mark)
-        ]
 
     def lines(self) -> Iterator[Line]:
         """Every line, the oldest first; unfinished ones are passed over. Raises StoreError."""

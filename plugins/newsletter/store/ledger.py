@@ -55,7 +55,9 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """One thing SES told of one mail. `number` is None where SES leaves our tags out: then `message_id` tells."""
+    """One thing SES told of one mail. `number` is None where SES leaves our tags out: then `message_id` tells, for some
+    stores only together with the `recipient`, to whose address SES says that the mail went ("" where it does not).
+    """
 
     kind: Evidence
     message_id: str
@@ -64,6 +66,7 @@ class Sighting:
     attempt: str = ""
     number: int | None = None
     detail: str = ""
+    recipient: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ from typing import NamedTuple, Protocol
 from newsletter.store.door import Digests
 from newsletter.store.people import Subscription
 
+# The `source` of an address that is suppressed and nobody's.
+NOBODY = "suppressed, and nobody's"
+
 
 class Known(NamedTuple):
     """Whoever has an address at the moment."""

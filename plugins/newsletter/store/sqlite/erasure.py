@@ -11,11 +11,10 @@ from datetime import datetime
 from functools import partial
 
 from newsletter.errors import StoreBusy, StoreError
-from newsletter.store.door import Digests
+from newsletter.store.door import ERASED, Digests, stand_in
 from newsletter.store.journal import Line
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import moment
-from newsletter.store.sqlite.letters import ERASED, stand_in
 from newsletter.store.sqlite.membership import SqliteMembership
 from newsletter.store.sqlite.queries import MINE
 

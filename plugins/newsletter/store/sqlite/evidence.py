@@ -9,12 +9,12 @@ from datetime import datetime
 
 from newsletter.errors import StoreError
 from newsletter.states import Evidence, State, may, proven
-from newsletter.store.door import Digests
+from newsletter.store.door import ERASED, Digests
 from newsletter.store.journal import SUPPRESSED
 from newsletter.store.ledger import Doubt, Sighting, Trace
 from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import moment
-from newsletter.store.sqlite.letters import ERASED, told_of_letter
+from newsletter.store.sqlite.letters import told_of_letter
 from newsletter.store.sqlite.membership import SqliteMembership
 
 # Soft bounces in so many briefings in a row end the mail to an address.

@@ -14,7 +14,17 @@ from typing import Any
 from newsletter.address import Address
 from newsletter.errors import StoreError
 from newsletter.states import Evidence
-from newsletter.store.door import LETTER_STEPS, TAG, Digests, Letter, LetterKind, LetterState, Limit, Standing
+from newsletter.store.door import (
+    LETTER_STEPS,
+    TAG,
+    Digests,
+    Letter,
+    LetterKind,
+    LetterState,
+    Limit,
+    Standing,
+    stand_in,
+)
 from newsletter.store.ledger import Sighting
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import Database, moment
@@ -66,7 +76,6 @@ OUTDATED = {
 _ENDS = LETTER_STEPS[LetterState.CLAIMED] - {LetterState.ANSWERED}
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SUPPRESSES = {Evidence.HARD_BOUNCE: "hard_bounce", Evidence.COMPLAINT: "complaint"}
-ERASED = "erased:"
 
 
 class SqliteLetters(Database):
@@ -220,11 +229,6 @@ def suppressed(db: sqlite3.Connection, address_key: str, digests: Digests) -> st
         if row:
             return str(row[0])
     return ""
-
-
-def stand_in(digest: bytes) -> str:
-    """What stands where the key of an erased address stood; no address is written like it."""
-    return f"{ERASED}{digest.hex()}"
 
 
 def told_of_letter(db: sqlite3.Connection, sighting: Sighting, at: datetime) -> int:

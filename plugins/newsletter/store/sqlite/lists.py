@@ -6,16 +6,15 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from newsletter.store.door import Digests
-from newsletter.store.lists import Known, Listed, Numbers, Suppression
+from newsletter.store.door import ERASED, Digests, stand_in
+from newsletter.store.lists import NOBODY, Known, Listed, Numbers, Suppression
 from newsletter.store.people import Subscription
 from newsletter.store.sqlite.database import moment
-from newsletter.store.sqlite.letters import ERASED, OUTDATED, stand_in
+from newsletter.store.sqlite.letters import OUTDATED
 from newsletter.store.sqlite.membership import SqliteMembership
 
 # Rows a slice: some milliseconds, for which a writer waits.
 _SLICE = 2_000
-NOBODY = "suppressed, and nobody's"
 _KNOWN = """
 SELECT address_key, public_id, subscription FROM subscriber
 WHERE address_key IN (SELECT value FROM json_each(?))
