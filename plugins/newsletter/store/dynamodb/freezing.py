@@ -116,7 +116,7 @@ class DynamoFreezing(DynamoSends):
                     left_out.append((number, reason))
                     exclusions[reason] += 1
                 else:
-                    entries.append(_entry(subscriber, at))
+                    entries.append(entry_of(subscriber, at))
                     count += 1
                     if subscriber["former"] != "[]":
                         moved.append(subscriber)
@@ -136,7 +136,7 @@ class DynamoFreezing(DynamoSends):
             "exclusions": json.dumps(dict(sorted(exclusions.items()))),
             "sound_at": "",
         }
-        facts = Sending(package.month, draft, "", at, "", "", last, count, {}, "")
+        facts = Sending(package.month, draft, "", at, "", "", last, count, {}, "", "")
         if any(self.stands(self.read(), facts, str(one["address_key"]), int(one["number"])) for one in moved):
             return None
         return item
@@ -197,7 +197,8 @@ def reason_against(subscriber: Item | None, at: str, suppressed: Mapping[str, st
     return "paused" if str(subscriber["paused_until"]) > at else ""
 
 
-def _entry(subscriber: Item, at: str) -> Entry:
+def entry_of(subscriber: Item, at: str) -> Entry:
+    """A subscriber as a pending recipient."""
     return Entry(
         int(subscriber["number"]),
         str(subscriber["address"]),

@@ -58,9 +58,10 @@ def subscriber(number: int) -> Key:
     return f"SUBSCRIBER#{digits(number // _SUBSCRIBERS)}", digits(number)
 
 
-def subscribers(last: int) -> Iterator[str]:
-    """The partitions in which the subscribers up to that number are, in their order."""
-    return (subscriber(start)[0] for start in range(0, last + 1, _SUBSCRIBERS))
+def subscribers(first: int, last: int) -> Iterator[str]:
+    """The partitions in which the subscribers from the one number to the other are, in their order."""
+    start = first - first % _SUBSCRIBERS
+    return (subscriber(number)[0] for number in range(start, last + 1, _SUBSCRIBERS))
 
 
 def address(key: str) -> str:

@@ -13,7 +13,8 @@ from newsletter.states import ACCEPTED, ANSWERS, State
 from newsletter.store.door import ERASED
 from newsletter.store.dynamodb import batch, keys
 from newsletter.store.dynamodb.batch import Batch, Call, Entry
-from newsletter.store.dynamodb.freezing import DynamoFreezing, reason_against
+from newsletter.store.dynamodb.freezing import reason_against
+from newsletter.store.dynamodb.latecomers import DynamoLatecomers
 from newsletter.store.dynamodb.lease import Lease
 from newsletter.store.dynamodb.sends import Sending
 from newsletter.store.dynamodb.table import Key, Table
@@ -25,7 +26,7 @@ _PROVEN = ACCEPTED | {State.FAILED}
 _PAGE = 200
 
 
-class DynamoLedger(DynamoFreezing):
+class DynamoLedger(DynamoLatecomers):
     """Keeps those promises of `Ledger` that are about a mail until it is submitted."""
 
     def __init__(self, table: Table) -> None:
@@ -119,7 +120,10 @@ class DynamoLedger(DynamoFreezing):
             entry.state, entry.words, entry.changed = State.SKIPPED, "withdrawn by the operator", moment(at)
             return True
 
-        return self.change(briefing, State.PENDING, skip)
+        count = self.change(briefing, State.PENDING, skip)
+        if count:  # from then on nobody can join
+            self.write(lambda work: _note_withdrawn(work, briefing, moment(at)))
+        return count
 
     def sending(self, briefing: str) -> AbstractContextManager[None]:
         """See Store. It is a lease: one that is lost to another process mails nobody twice, because a claim is a
@@ -260,6 +264,11 @@ class _Way:
     def back(self, key: Key) -> None:
         """Look at that one again first."""
         self._next.appendleft(key)
+
+
+def _note_withdrawn(work: Work, briefing: str, at: str) -> None:
+    if item := work.get(keys.send(briefing)):
+        work.put({**item, "withdrawn": at})
 
 
 def _each(work: Work, key: Key, step: Callable[[Entry], bool]) -> int:

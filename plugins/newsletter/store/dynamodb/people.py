@@ -43,12 +43,11 @@ class DynamoPeople(Base):
             counts[kind] = counts.get(kind, 0) + 1
         return counts
 
-    def subscribers(self, last: int | None = None) -> Iterator[Item]:
-        """Every subscriber up to that number, in the order of the numbers."""
-        for partition in keys.subscribers(self.last_number() if last is None else last):
-            for item in self.table.query(partition):
-                if last is None or int(item["number"]) <= last:
-                    yield item
+    def subscribers(self, last: int | None = None, first: int = 0) -> Iterator[Item]:
+        """Every subscriber from the one number to the other, in the order of the numbers."""
+        last = self.last_number() if last is None else last
+        for partition in keys.subscribers(first, last):
+            yield from self.table.query(partition, keys.digits(first), keys.digits(last))
 
     def last_number(self) -> int:
         """The number that was given last."""

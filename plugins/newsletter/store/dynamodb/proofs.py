@@ -70,7 +70,7 @@ class DynamoProofs(DynamoSends):
         known |= {abs(number) for number, _ in self.left_out(sending)}
         missing = [
             int(item["number"])
-            for partition in keys.subscribers(sending.last)
+            for partition in keys.subscribers(0, sending.last)
             for item in self.table.query(partition, last=keys.digits(sending.last), only=("number",))
             if int(item["number"]) not in known
         ]

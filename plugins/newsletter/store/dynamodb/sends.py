@@ -40,6 +40,7 @@ class Sending:
     recipients: int
     exclusions: dict[str, int]
     sound_at: str
+    withdrawn: str
 
 
 def sending_of(item: Item | None) -> Sending | None:
@@ -57,6 +58,7 @@ def sending_of(item: Item | None) -> Sending | None:
         recipients=int(item["recipients"]),
         exclusions=json.loads(str(item["exclusions"])),
         sound_at=str(item["sound_at"]),
+        withdrawn=str(item.get("withdrawn", "")),
     )
 
 

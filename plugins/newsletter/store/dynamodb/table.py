@@ -121,6 +121,8 @@ class Table:
         """The items of a partition in the order of their sort keys, from `first` to `last` (both included, "" for no
         bound), at most `most` (0 for all); of each `only` these attributes, where any are named.
         """
+        if first and last and first > last:
+            return
         told: dict[str, Any] = {":pk": {"S": pk}}
         condition = "pk = :pk"
         if first and last:
