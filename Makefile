@@ -55,6 +55,10 @@ check: $(VENV)/run.stamp ## Say what is wrong with the content, and where; write
 publish: html ## Build the site and bring what has changed to its bucket (SITE_BUCKET); ARGS=--dry-run shows what
 	@$(NEWSLETTER) publish $(ARGS)
 
+.PHONY: lambda bench-cold scale
+lambda: html ## Pack what AWS Lambda runs: build/lambda.zip, the same bytes from the same input
+	@$(BIN)/python infra/archive.py
+
 test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q
 
@@ -84,6 +88,9 @@ bench-door: html $(VENV)/dev.stamp ## Sign-ups and one-clicks a second, beside a
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq wrk >/dev/null; \
 	else echo "This needs wrk. On Debian or Ubuntu: sudo apt-get install wrk"; exit 1; fi
 	@$(BIN)/python tests/bench/door.py
+
+bench-cold: html $(VENV)/dev.stamp ## What a Lambda function imports at a cold start, beside starlette and boto3 alone
+	@$(BIN)/python tests/bench/cold.py
 
 audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.json ## Hold every kind of page against the standards (needs Node and Java)
 	@$(BIN)/python tests/audit/audit.py

@@ -48,7 +48,7 @@ def test_every_variable_of_the_environment_is_in_readme() -> None:
         assert f"`{name}`" in README, name
 
 
-@pytest.mark.parametrize("path", ["requirements/run.txt", "requirements/dev.txt"])
+@pytest.mark.parametrize("path", ["requirements/run.txt", "requirements/dev.txt", "requirements/aws.txt"])
 def test_every_requirement_has_a_hash_and_no_address(path: str) -> None:
     text = (ROOT / path).read_text()
     assert "://" not in text

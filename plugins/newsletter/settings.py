@@ -34,7 +34,8 @@ class Settings:
     it in its own files. `site_url` is where the links of mails lead in practice, "" for the publication's own; it has
     no slash at its end. `trusted_proxies` is how many proxies stand in front of the door; with `always_work` its forms
     ask every browser for work, and not only while too many knock. `site_bucket` is the S3 bucket that the site is
-    published into and `site_distribution` the CloudFront distribution in front of it, "" for none.
+    published into and `site_distribution` the CloudFront distribution in front of it, "" for none. On AWS,
+    `secret_key_arn` names the secret that holds the key, and `origin_key` is what CloudFront knows of the door.
     """
 
     store_url: str
@@ -48,11 +49,13 @@ class Settings:
     always_work: bool = False
     site_bucket: str = ""
     site_distribution: str = ""
+    secret_key_arn: str = ""
+    origin_key: str = field(default="", repr=False)
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
         """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN, SITE_URL,
-        TRUSTED_PROXIES, PROOF_OF_WORK, SITE_BUCKET, SITE_DISTRIBUTION and the region.
+        TRUSTED_PROXIES, PROOF_OF_WORK, SITE_BUCKET, SITE_DISTRIBUTION, SECRET_KEY_ARN, ORIGIN_KEY and the region.
 
         AWS's other tools read AWS_REGION, boto3 by itself only AWS_DEFAULT_REGION; here either will do.
         Raises SettingsError where neither a store is named nor this is the project's folder.
@@ -77,6 +80,8 @@ class Settings:
             always_work=_always(env.get("PROOF_OF_WORK", "")),
             site_bucket=env.get("SITE_BUCKET", ""),
             site_distribution=env.get("SITE_DISTRIBUTION", ""),
+            secret_key_arn=env.get("SECRET_KEY_ARN", ""),
+            origin_key=env.get("ORIGIN_KEY", ""),
         )
 
     def secret_keys(self) -> tuple[bytes, ...]:

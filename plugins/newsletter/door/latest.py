@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from newsletter import package
 from newsletter.errors import PackageError
 
 PACKAGES = Path("build/briefings")
@@ -28,6 +27,8 @@ def latest(packages: Path, site_url: str) -> Latest | None:
 
     `site_url` is the publication's own, with which the package's links begin.
     """
+    from newsletter import package  # only the page of welcome reads one
+
     months = sorted(folder.name for folder in packages.glob("*") if _MONTH.match(folder.name))
     if not months:
         return None

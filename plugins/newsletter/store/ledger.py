@@ -6,11 +6,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from newsletter.models import Package
 from newsletter.states import Evidence, State
 from newsletter.store.door import Digests
+
+if TYPE_CHECKING:
+    from newsletter.models import Package  # the door keeps a ledger too, and mails no package
 
 
 @dataclass(frozen=True, slots=True)
