@@ -132,7 +132,7 @@ def defined_differently(document: Document, house: House) -> Iterator[Finding]:
     long_forms: dict[str, _Definition] = {}
     for base, each in definitions.items():
         first, *others = sorted(each, key=lambda definition: definition.use.at)
-        said = house.glossary.get(base)
+        said = _explained(base, house)
         if said and not _alike(said, first.long):
             reason = f"“{base}” is “{first.long}” here and “{said}” in the glossary."
             yield _finding(document, first.use, reason, "Write the one or mend the other.")
@@ -153,7 +153,7 @@ def near_misses(document: Document, house: House) -> Iterator[Finding]:
     """An abbreviation that is one of the piece's own, but for a letter or its case."""
     found = _found(document)
     for base, uses in found.uses.items():
-        if base in found.definitions or _is_known(base, house):
+        if base in found.definitions or _is_known(base, house) or _explained(base, house):
             continue
         if near := _near(base, found, house):
             meant, certain = near
@@ -167,7 +167,9 @@ def never_defined(document: Document, house: House) -> Iterator[Finding]:
     """An abbreviation of which nothing says what it means."""
     found = _found(document)
     for base, uses in found.uses.items():
-        if base in found.definitions or _is_known(base, house) or _near(base, found, house):
+        if base in found.definitions or _is_known(base, house) or _explained(base, house):
+            continue
+        if _near(base, found, house):
             continue
         first = min(uses, key=lambda use: use.at)
         mend = (
@@ -186,8 +188,12 @@ def _place(document: Document, passage: Passage, use: _Use) -> tuple[int, int]:
 
 
 def _is_known(base: str, house: House) -> bool:
-    known = base in KNOWN or base in house.abbreviations or base in house.glossary
-    return known or _ROMAN.match(base) is not None
+    return base in KNOWN or base in house.abbreviations or _ROMAN.match(base) is not None
+
+
+def _explained(base: str, house: House) -> str:
+    """What the glossary says it stands for; "" if it does not."""
+    return house.glossary.get(base) or house.glossary.get(f"{base}s", "")
 
 
 def _base(token: str) -> str:
@@ -198,7 +204,7 @@ def _base(token: str) -> str:
 def _near(base: str, found: _Found, house: House) -> tuple[str, bool] | None:
     """The defined abbreviation that is meant, with the plural it should have, and whether that is certain."""
     defined = set(found.definitions)
-    if base.endswith("S") and base[:-1] in defined | set(house.glossary):
+    if base.endswith("S") and (base[:-1] in defined or _explained(base[:-1], house)):
         return f"{base[:-1]}s", True
     if len(base) > 2:
         for other in sorted(defined):

@@ -85,6 +85,13 @@ def files(content: Path) -> list[Path]:
     )
 
 
+def read_file(file: Path, content: Path, house: House) -> Reading:
+    """Read and examine one file below `content`. Raises OSError if it cannot be read."""
+    return read_bytes(
+        file.read_bytes(), os.path.relpath(file), PurePosixPath(file.relative_to(content)), house
+    )
+
+
 def read_bytes(data: bytes, path: str, below: PurePosixPath, house: House) -> Reading:
     """Read and examine one file's bytes."""
     try:

@@ -14,7 +14,7 @@ from newsletter.errors import Finding, Severity
 _COMMON = ("title", "summary", "status", "slug", "date", "updated")
 FIELDS = {
     Kind.ANALYSIS: (*_COMMON, "region", "topics", "authors", "key_judgements", "image", "alt", "image_alt", "weight",
-                    "aliases", "timeline", "corrections", "updates"),
+                    "aliases", "timeline", "corrections", "updates", "places"),
     Kind.BRIEFING: (*_COMMON, "subject", "preheader", "analyses"),
     Kind.ERRATUM: (*_COMMON, "subject", "preheader", "analyses"),
     Kind.PAGE: (*_COMMON, "weight", "save_as", "url", "template"),

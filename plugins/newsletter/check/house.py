@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from newsletter import glossary
+from newsletter.errors import ContentError
 from newsletter.publication import Publication
 from newsletter.yardstick import Yardstick
 
@@ -29,8 +32,14 @@ class House:
     glossary: Mapping[str, str] = field(default_factory=dict)
 
 
-def house_of(publication: Publication, glossary: Mapping[str, str] | None = None) -> House:
-    """The house of a publication; `glossary` maps its abbreviations to their expansions."""
+def house_of(publication: Publication, content: Path) -> House:
+    """The house of a publication, with the glossary in its content folder. A glossary that cannot be read counts as
+    none: the build names what is wrong with it.
+    """
+    try:
+        expansions = glossary.load(content / glossary.FILE).expansions
+    except ContentError:
+        expansions = {}
     return House(
         zone=publication.zone,
         site_url=publication.site_url,
@@ -39,5 +48,5 @@ def house_of(publication: Publication, glossary: Mapping[str, str] | None = None
         topics=publication.topics,
         abbreviations=frozenset(publication.abbreviations),
         fields=frozenset(publication.fields),
-        glossary=glossary or {},
+        glossary=expansions,
     )

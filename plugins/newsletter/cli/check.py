@@ -30,8 +30,9 @@ def check(content: str | None, form: str) -> None:
     from newsletter.check.house import house_of
 
     start = time.monotonic()
-    house = house_of(publication.load(Path(publication.FILE)))
-    checked = desk.check(Path(content or "content"), house, datetime.now(UTC))
+    folder = Path(content or "content")
+    house = house_of(publication.load(Path(publication.FILE)), folder)
+    checked = desk.check(folder, house, datetime.now(UTC))
     errors, warnings = report.counts(checked.findings)
     if form == "json":
         click.echo(report.as_json(checked.findings))

@@ -47,7 +47,8 @@ def proof(month: str, output: Path | None, site: Path, check_links: bool) -> Non
     if check_links:
         others = (link.address for link in found if link.status is links.Status.NOT_ASKED)
         found = links.links(packaged.html, about.site_url, there, links.ask(others))
-    checked = desk.check(Path("content"), house_of(about), now)
+    content = Path("content")
+    checked = desk.check(content, house_of(about, content), now)
     named = issue.of_id(month)
     letter = f"content/briefings/{named.stem}.md" if named else ""
     proposal, begun = facts.propose(Settings.from_env().store_url, packaged, now)
