@@ -12,7 +12,7 @@ import click
 from newsletter.cli.words import MAILING
 from newsletter.errors import AddressError, SettingsError
 from newsletter.settings import Settings
-from newsletter.show import say, table
+from newsletter.show import fact, say, table
 
 _COLUMNS = ("address", "state", "at", "what", "evidence")
 
@@ -54,9 +54,9 @@ def audit(month: str, address: str | None, file: Path | None) -> None:
         found = True
         say(trace.state.replace("_", " "), trace.address)
         for moment, what, evidence in trace.history:
-            say("", f"{moment}  {what.replace('_', ' ')}  {evidence}".rstrip())
+            fact("", f"{moment}  {what.replace('_', ' ')}  {evidence}".rstrip())
     if not found:
-        say(
+        fact(
             "audit",
             f"{address} was neither a recipient of {month} nor left out of it: it was not on the list then",
         )

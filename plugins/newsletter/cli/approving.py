@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from newsletter import approval
 from newsletter.approval import TYPED, Proposal, Verdict
 from newsletter.errors import SettingsError
-from newsletter.show import ask, duration, say, say_error
+from newsletter.show import ask, duration, fact, say, say_error
 
 if TYPE_CHECKING:
     from newsletter.models import Package
@@ -49,7 +49,7 @@ def tell_audience(proposal: Proposal) -> None:
     beside = f"{former.briefing}: {former.recipients:,}" if former else "nothing to compare with yet"
     say("audience", f"{proposal.audience:,} recipients ({beside})")
     if proposal.left_out:
-        say("", f"left out: {', '.join(f'{count:,} {why}' for why, count in proposal.left_out.items())}")
+        fact("", f"left out: {', '.join(f'{count:,} {why}' for why, count in proposal.left_out.items())}")
 
 
 def tell_way(audience: int, quota: Quota, ses: Ses) -> None:
@@ -61,7 +61,7 @@ def tell_way(audience: int, quota: Quota, ses: Ses) -> None:
     share = f", {100 * cost.share:.1f} % of the account's {quota.per_day:,.0f} a day" if cost.share else ""
     say("", f"about {duration(cost.seconds)}{share}")
     if cost.days > 1:
-        say(
+        fact(
             "",
             f"only {quota.left_today:,.0f} are left of today's quota: it stops there, and the same command goes on "
             "when there are more",

@@ -10,7 +10,7 @@ from newsletter import approval
 from newsletter.cli.approving import place
 from newsletter.errors import PackageError, SettingsError
 from newsletter.settings import Settings
-from newsletter.show import say
+from newsletter.show import fact, say
 
 if TYPE_CHECKING:
     from newsletter.models import Package
@@ -85,7 +85,7 @@ def done(store: Store, briefing: str, settings: Settings) -> bool:
     )
     say("mail", f"{words}; nothing was posted")
     if before == PRACTICE:
-        say(
+        fact(
             "",
             f"That was practice, through the local SES. To mail it through AWS: newsletter discard {briefing}, then send.",
         )
@@ -99,5 +99,7 @@ def tell(package: Package, counts: Counts, ses: Ses) -> None:
     left = counts.of(State.PENDING, State.CLAIMED, State.IN_DOUBT)
     say("briefing", f"“{package.subject}”")
     say("hash", package.content_hash)
-    say("audience", f"{counts.recipients:,} recipients, as frozen; it goes on with the {left:,} who are left")
+    fact(
+        "audience", f"{counts.recipients:,} recipients, as frozen; it goes on with the {left:,} who are left"
+    )
     say("through", place(ses))

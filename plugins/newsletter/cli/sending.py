@@ -346,6 +346,8 @@ def _tally(store: Store, briefing: str, corrects: str) -> Tally:
 def _way_on(command: str, stopped: str) -> str:
     if "bounce" in stopped or "complaint" in stopped:
         return f"See newsletter audit, and why; if it should go on all the same: {command} --no-brakes"
+    if "not known to be sound" in stopped:
+        return f"Do SES's events arrive (newsletter doctor)? If the rest should follow all the same: {command} --canary 0"
     return f"The same command goes on: {command}"
 
 

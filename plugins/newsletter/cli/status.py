@@ -16,7 +16,7 @@ from newsletter.cli.words import MAILING
 from newsletter.errors import SettingsError
 from newsletter.issue import Issue
 from newsletter.settings import Settings
-from newsletter.show import columns, say, table
+from newsletter.show import columns, fact, say, table
 
 if TYPE_CHECKING:
     from newsletter.store import Counts, Send, Store
@@ -71,7 +71,7 @@ def status(month: str | None, as_json: bool) -> None:
         click.echo(json.dumps(document))
     elif month not in sends:
         say("status", f"{month} has not been submitted for anybody yet")
-        say("next", document["next"])
+        fact("next", document["next"])
     else:
         _tell_one(document)
 
@@ -153,7 +153,7 @@ def _tell_all(documents: list[dict[str, Any]]) -> None:
     )
     for one in documents:
         if one["state"] == "open":
-            say(one["briefing"], one["next"])
+            fact(one["briefing"], one["next"])
 
 
 def _tell_one(document: Mapping[str, Any]) -> None:
@@ -170,7 +170,7 @@ def _tell_one(document: Mapping[str, Any]) -> None:
     if document["exclusions"]:
         table("Left out when the recipients were frozen", list(document["exclusions"].items()))
     if document["next"]:
-        say("next", document["next"])
+        fact("next", document["next"])
 
 
 def _written(at: datetime) -> str:
