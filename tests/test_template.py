@@ -24,6 +24,7 @@ from playwright.sync_api import Browser
 
 from newsletter.door.app import is_door
 from newsletter.door.guard import POLICY
+from newsletter.store.dynamodb.journal import SUFFIX
 from tests.conftest import ROOT
 from tests.ministack_world import ACCOUNT, REGION, Ministack
 
@@ -119,6 +120,19 @@ def test_nobody_may_more_than_is_named(template: dict[str, Any]) -> None:
             # SES has no resource for an account's quota (service authorization reference).
             assert "*" not in one["Resource"] or one["Action"] == ["ses:GetAccount"], name
         assert not actions(template, name) & {"dynamodb:Scan", "dynamodb:DeleteTable", "dynamodb:UpdateTable"}
+
+
+def test_whoever_may_write_the_store_may_write_its_journal(template: dict[str, Any]) -> None:
+    for name in [*of_type(template, "AWS::IAM::Role"), *of_type(template, "AWS::IAM::ManagedPolicy")]:
+        for one in statements(template, name):
+            if any(action.startswith("dynamodb:") for action in one["Action"]):
+                assert one["Resource"] == [
+                    {"Fn::GetAtt": ["Store", "Arn"]},
+                    {"Fn::GetAtt": ["Journal", "Arn"]},
+                ]
+    for table in of_type(template, "AWS::DynamoDB::Table").values():
+        assert table["DeletionPolicy"] == "Retain"
+        assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
 
 
 def test_each_function_has_a_role_a_log_and_an_alarm_of_its_own(template: dict[str, Any]) -> None:
@@ -315,6 +329,8 @@ def test_the_table_is_made_for_the_store(ministack: Ministack, stack: dict[str, 
     ]
     assert table["BillingModeSummary"]["BillingMode"] == "PAY_PER_REQUEST"
     assert table["DeletionProtectionEnabled"]
+    # The store finds its journal by this name.
+    assert stack["Journal"] == stack["Store"] + SUFFIX
 
 
 def test_the_queues_are_there_with_their_dead_letters(ministack: Ministack, stack: dict[str, str]) -> None:

@@ -10,12 +10,13 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
 from newsletter import issue, publication
 from newsletter.cli.words import MAILING
-from newsletter.errors import NewsletterError, PackageError, SettingsError, StoreError
+from newsletter.errors import NewsletterError, PackageError, SesError, SettingsError, StoreError
 from newsletter.finding import Finding, Verdict, worst
 from newsletter.settings import STATE, Settings
 from newsletter.show import Examination, say
@@ -41,8 +42,11 @@ _E = TypeVar("_E", bound=NewsletterError)
     help="Seconds to wait for the canary.",
 )
 @click.option("--invariants", is_flag=True, help="Look only at what the ledger must never break.")
+@click.option(
+    "--dns", is_flag=True, help="Print the DNS records that the sender's domain needs, and nothing else."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for programs.")
-def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, as_json: bool) -> None:
+def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, dns: bool, as_json: bool) -> None:
     """Look at everything a mailing needs: database, package, SES, identity, events, links.
 
     Without a month it takes the latest that is packaged. Ends with 1 if anything is broken.
@@ -50,6 +54,9 @@ def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, as_j
     from newsletter.doctor import Part, examine, ledger
     from newsletter.store import open_store
 
+    if dns:
+        _tell_dns(as_json)
+        return
     if invariants:
         store = open_store(Settings.from_env().store_url, make=False)
         _tell(lambda shown: ledger.examine(store, month or "", found=shown.found), as_json, month or "")
@@ -100,6 +107,41 @@ def _tell(examination: Callable[[Examination], list[Finding]], as_json: bool, mo
         if not as_json:
             say("", "Mend what is marked ✗ first; until then nobody is mailed.")
         sys.exit(1)
+
+
+def _tell_dns(as_json: bool) -> None:
+    """The records as a table, and once more as a zone file has them. Raises SettingsError, SesError."""
+    from newsletter.doctor.dns import records, zone_line
+    from newsletter.doctor.identity import findings
+    from newsletter.ses.account import Account, Unread
+
+    facts, settings = publication.load(Path(publication.FILE)), Settings.from_env()
+    ses = Account(settings.configuration_set, settings.region)
+    identity = ses.identity(facts.sender)
+    if isinstance(identity, Unread):
+        [finding] = findings(identity)
+        raise SesError(f"{finding.words}. {finding.mend}")
+    host = urlsplit(settings.site_url or facts.site_url).hostname or ""
+    found = records(identity, ses.region, facts.contact, host)
+    if as_json:
+        click.echo(json.dumps({"identity": identity.name, "records": [asdict(one) for one in found]}))
+        return
+    say("DNS", f"for the mail of {identity.name}, as SES in {ses.region} has it")
+    for one in found:
+        say("", "")
+        say(one.type, one.name)
+        say("", one.value)
+        say("", f"({one.why})")
+    if not identity.mail_from and "@" not in identity.name:
+        say("", "")
+        say(
+            "MAIL FROM",
+            f"is not set yet: aws sesv2 put-email-identity-mail-from-attributes --email-identity {identity.name} --mail-from-domain bounce.{identity.name}",
+        )
+    say("", "")
+    say("zone file", "the same, to paste")
+    for one in found:
+        click.echo(zone_line(one))
 
 
 def _patient(month: str, patience: timedelta) -> Patient:

@@ -101,6 +101,7 @@ def _dkim(name: str, *, verified: bool) -> dict[str, Any]:
     return {
         "SigningEnabled": True,
         "Status": "SUCCESS" if verified else "PENDING",
+        "SigningHostedZone": "dkim.amazonses.com",
         "Tokens": [digest[start : start + 20] for start in (0, 20, 40)],
         "SigningAttributesOrigin": "AWS_SES",
         "NextSigningKeyLength": "RSA_2048_BIT",

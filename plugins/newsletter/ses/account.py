@@ -78,6 +78,7 @@ class AccountFacts:
 class IdentityFacts:
     """GetEmailIdentity. `dkim` and `mail_from_status` are SES's words ("SUCCESS"), "" where it says nothing;
     `rejects` says that SES refuses the mail where the MAIL FROM domain fails, and does not fall back to its own.
+    `tokens` name the three DKIM records, which lead into `zone` ("dkim.amazonses.com").
     """
 
     name: str
@@ -88,6 +89,8 @@ class IdentityFacts:
     mail_from: str = ""
     mail_from_status: str = ""
     rejects: bool = False
+    tokens: tuple[str, ...] = ()
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +125,11 @@ class Account(Ses):
         """As Ses; `pause` waits seconds."""
         super().__init__(configuration_set, region)
         self._pause = pause
+
+    @property
+    def region(self) -> str:
+        """The region that SES is used in, such as eu-west-1."""
+        return str(self._client.meta.region_name)
 
     def facts(self) -> AccountFacts | Unread:
         """GetAccount."""
@@ -271,6 +279,8 @@ def _identity(name: str, answer: Mapping[str, Any]) -> IdentityFacts:
         mail_from=str(mail_from.get("MailFromDomain") or ""),
         mail_from_status=str(mail_from.get("MailFromDomainStatus") or ""),
         rejects=mail_from.get("BehaviorOnMxFailure") == "REJECT_MESSAGE",
+        tokens=tuple(map(str, dkim.get("Tokens") or ())),
+        zone=str(dkim.get("SigningHostedZone") or ""),
     )
 
 
