@@ -77,7 +77,18 @@ def _page(body: dict[str, Any] | None, tokens: Sequence[str] = (), kind: str = "
     if tokens:
         schema = _one_of(*tokens)  # what is none of these is tried as well, as all that is not as described
         page["parameters"] = [{"name": "token", "in": "path", "required": True, "schema": schema}]
+    elif body:
+        page["post"]["parameters"] = _headers()
     return page
+
+
+def _headers() -> list[dict[str, Any]]:
+    """What a stranger can write into a request besides; the rest are a browser's."""
+    texts = {
+        "Referer": _one_of("https://briefing.example.org/a/", "http://[", "//evil.example", "x" * 3000),
+        "X-Forwarded-For": _one_of("203.0.113.9", "::1%<b>", "1, 2, 3", "," * 900),
+    }
+    return [{"name": name, "in": "header", "schema": schema} for name, schema in texts.items()]
 
 
 def _answers(statuses: Sequence[int], content: Mapping[str, Any]) -> dict[str, Any]:

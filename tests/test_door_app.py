@@ -162,6 +162,17 @@ def test_a_sign_up_is_one_letter_and_nobody_is_on_the_list_yet(at: DoorWorld) ->
     assert at.subscription() == ""
 
 
+@pytest.mark.parametrize(
+    "referrer", ["http://[", "//[", "https://briefing.example.org:99999/x", "\x7f", "a" * 5000]
+)
+def test_where_a_form_was_filled_in_may_be_written_by_anybody(at: DoorWorld, referrer: str) -> None:
+    """What is no address is left out of the record of consent, and costs nobody the sign-up."""
+    assert at.post("/subscribe", {"email": READER}, Referer=referrer).status == 200
+    question = {"name": "A. Visitor", "email": READER, "message": "Hello"}
+    assert at.post("/contact", question, Referer=referrer).status == 200
+    assert [json.loads(words)["page"] for (words,) in at.rows("SELECT words FROM letter")] == ["", ""]
+
+
 def test_the_answer_to_a_sign_up_says_nothing_of_who_is_on_the_list(at: DoorWorld) -> None:
     def answer() -> Answer:
         return at.post("/subscribe", {"email": READER})

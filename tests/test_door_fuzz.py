@@ -38,7 +38,7 @@ schema = schemathesis.openapi.from_dict(
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DoorWorld]:
-    with door(tmp_path_factory.mktemp("door"), Clock()) as world:
+    with door(tmp_path_factory.mktemp("door"), Clock(), proxies=1) as world:
         yield world
 
 
@@ -72,7 +72,7 @@ def test_every_page_is_described(at: DoorWorld) -> None:
 
 @schema.parametrize()
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,

@@ -149,6 +149,7 @@ def test_a_form_must_come_from_our_own_page(
         ("2001:DB8::1", 1, "2001:db8::1"),
         ("::ffff:203.0.113.9", 1, "203.0.113.9"),
         ("203.0.113.9:443", 1, "198.51.100.1"),
+        ("fe80::1%<b>any text</b>", 1, "fe80::1"),
     ],
 )
 def test_only_what_a_trusted_proxy_says_is_believed(forwarded: str, proxies: int, found: str) -> None:

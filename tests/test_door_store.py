@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -431,3 +432,26 @@ def test_every_index_that_the_door_needs_is_used(store: Store) -> None:
     for query, index in plans.items():
         plan = database(store).execute(f"EXPLAIN QUERY PLAN {query}").fetchall()
         assert index in str(plan), plan
+
+
+def test_a_sign_up_costs_the_same_whoever_is_behind_the_address(store: Store) -> None:
+    """What the answer's words do not tell, its time must not tell either: the store is asked the same, step by step."""
+    imported(store, "listed@example.org", Subscription.PENDING)
+    joined(store, "confirmed@example.org")
+    store.unsubscribe(joined(store, "left@example.org"), NOW)
+    mailed(store, "asked@example.org")
+    joined(store, "suppressed@example.org")
+    store.suppress("suppressed@example.org", "complaint", NOW, "")
+    asked = {}
+    for name in ("new", "listed", "confirmed", "left", "asked", "suppressed", "over its limit"):
+        steps: list[str] = []
+        one = letter(f"{name.replace(' ', '.')}@example.org")
+        limit = Limit(name, 1, DAY, quiet=True)
+        if name == "over its limit":
+            assert store.ask(letter(one.to.text), [limit])
+        database(store).set_trace_callback(steps.append)
+        assert store.ask(one, [limit], "Yes, send it.")
+        database(store).set_trace_callback(None)
+        asked[name] = [re.sub(r"(?i)x?'[^']*'|[0-9.]+", "?", step) for step in steps]
+    assert len(asked["new"]) > 3
+    assert asked == dict.fromkeys(asked, asked["new"])

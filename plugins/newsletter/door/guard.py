@@ -146,7 +146,9 @@ def visitor(peer: str, forwarded: str, proxies: int) -> str:
     said = hops[-proxies] if 0 < proxies <= len(hops) else peer
     for text in (said, peer):
         try:
-            ip = ipaddress.ip_address(text)
+            ip = ipaddress.ip_address(
+                text.partition("%")[0]
+            )  # a zone's name is any text, and nobody's address
         except ValueError:
             continue
         mapped = getattr(ip, "ipv4_mapped", None)

@@ -156,7 +156,10 @@ class Porter:
 
     def page_of(self, request: Request) -> str:
         """The path of the page whose form this is, for the consent record; "" if the browser does not say."""
-        url = urlsplit(request.headers.get("referer", ""))
+        try:
+            url = urlsplit(request.headers.get("referer", ""))
+        except ValueError:  # "http://[": whoever sends it may write what he likes
+            return ""
         ours = f"{url.scheme}://{url.netloc}" in self.place.origins()
         return url.path if ours and _PATH.fullmatch(url.path) else ""
 
