@@ -298,6 +298,9 @@ PLACEHOLDER = "TODO"
 
 def _refuse_placeholders(front: FrontMatter) -> None:
     """What still has to be written is no text for readers. In a draft it may stand."""
+    if f"![{PLACEHOLDER}" in front.body:
+        reason = f"a picture still says {PLACEHOLDER}. Write what it shows to one who cannot see it."
+        front.complain("", reason)
     for key, value in front.fields.items():
         for word in value if isinstance(value, list) else (value,):
             if (isinstance(word, dict) and str(word.get("text", "")).startswith(PLACEHOLDER)) or (

@@ -14,6 +14,7 @@ from newsletter.cli import (
     doctor,
     erratum,
     events,
+    importing,
     latecomers,
     local,
     new,
@@ -38,6 +39,7 @@ def main() -> None:
 
 for command in (
     new.new,
+    importing.import_,
     publish.build,
     check.check,
     publish.briefing,
