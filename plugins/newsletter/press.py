@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Sequence
+from functools import cache
 from types import MethodType
 from typing import Any
 
@@ -54,7 +55,10 @@ def _unchanged(content: str, _siteurl: str) -> str:
     return content
 
 
-_GLOBALS = ("PUBLICATION", "SITE_ROOT", "SITEURL", "NEWSLETTER_FEED")
+_GLOBALS = (
+    "PUBLICATION", "SITE_ROOT", "SITEURL", "NEWSLETTER_FEED", "THEME_STATIC_DIR",
+    "ARCHIVES_URL", "BRIEFINGS_URL", "SEARCH_URL",
+)  # fmt: skip
 
 
 def _share_pages(generators: Sequence[Generator]) -> None:
@@ -73,6 +77,8 @@ def _set_up(generator: Generator) -> None:
     generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
     # Templates that are imported rather than rendered know only globals; so they are read once and not per page.
     generator.env.globals.update({name: generator.settings.get(name) for name in _GLOBALS})
+    # What a macro says of a thing depends on nothing else, so it need not say it twice.
+    generator.env.filters["remembered"] = cache
 
 
 def _begin(pelican: Any) -> None:
