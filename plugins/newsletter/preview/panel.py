@@ -126,6 +126,7 @@ def _lines(finding: Finding, texts: dict[str, list[str]]) -> tuple[Line, ...]:
     return tuple(
         _line(number, text[number - 1], finding)
         for number in range(first, min(len(text), finding.line + _AROUND) + 1)
+        if number == finding.line or text[number - 1].strip()
     )
 
 
