@@ -49,12 +49,12 @@ class Held:
 @dataclass(frozen=True, slots=True)
 class State:
     """The site as it stands. `look` tells one theme from the one before, `refused` is what stops a build, `checked`
-    what `newsletter check` says besides.
+    what `newsletter check` says besides, None until it was asked.
     """
 
     look: int = 0
     refused: tuple[Finding, ...] = ()
-    checked: tuple[Finding, ...] = ()
+    checked: tuple[Finding, ...] | None = None
     held: tuple[Held, ...] = ()
     months: tuple[str, ...] = ()  # of the briefings and errata, the newest first
 
@@ -63,13 +63,13 @@ class State:
         """All of it, the errors first; what a build refuses is said once."""
         said = {(finding.path, finding.line) for finding in self.errors}
         also = (each for each in self.refused if (each.path, each.line) not in said)
-        warnings = (each for each in self.checked if each.severity is not Severity.ERROR)
+        warnings = (each for each in self.checked or () if each.severity is not Severity.ERROR)
         return (*self.errors, *also, *warnings)
 
     @property
     def errors(self) -> tuple[Finding, ...]:
         """What `newsletter check` calls an error."""
-        return tuple(each for each in self.checked if each.severity is Severity.ERROR)
+        return tuple(each for each in self.checked or () if each.severity is Severity.ERROR)
 
 
 class Desk:
@@ -78,6 +78,7 @@ class Desk:
     def __init__(self, content: str | None = None) -> None:
         self._content = content
         self.lock = threading.RLock()  # whoever reads content holds it: one build at a time
+        self._examining = threading.Lock()
         self._reading: Reading | None = None
         self._examiner: Examiner | None = None
         self._book: Book | None = None
@@ -109,10 +110,11 @@ class Desk:
 
     def examine(self) -> State:
         """Hold the content against the rules of `newsletter check`; what was examined before and is the same is not."""
-        with self.lock:
-            if self._examiner is not None:
-                self.state = replace(self.state, checked=self._examiner.examine())
-            return self.state
+        with self._examining:  # not the lock: the first time takes long, and pages can be looked at meanwhile
+            findings = self._examiner.examine() if self._examiner else None
+            with self.lock:
+                self.state = replace(self.state, checked=findings)
+                return self.state
 
     def forget(self) -> None:
         """Begin from the beginning: the configuration or the theme has changed."""

@@ -35,6 +35,8 @@ class Proofs:
 
         Raises ContentError with what keeps the mail from being made.
         """
+        if self._desk.state.checked is None:
+            self._desk.examine()  # nothing is called right before it was looked at
         with self._desk.lock:
             reading, refused = self._read(mailing)
             generator = _briefings(reading)

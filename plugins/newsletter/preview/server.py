@@ -35,8 +35,7 @@ def serve(
     with listen(HOST, port, "Choose another with --port (make preview PREVIEW_PORT=8002).") as listener:
         desk = Desk(str(content))
         preview = Preview(desk, Proofs(desk, str(content), store_url), publication.site_url)
-        desk.read()
-        ready(address(HOST, listener), desk.examine())
+        ready(address(HOST, listener), desk.read())
 
         def tell(state: State, saved: Iterable[str], seconds: float) -> None:
             preview.changed()

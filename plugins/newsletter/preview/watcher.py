@@ -41,6 +41,8 @@ class Watcher:
         self._thread.join()
 
     def _run(self) -> None:
+        start = time.monotonic()
+        self._tell(self._desk.examine(), (), time.monotonic() - start)
         turned_at = 0.0
         folders = [path for path in (self._content, self._theme) if path.is_dir()]
         facts = [Path(name) for name in (site.CONFIGURATION, publication.FILE) if Path(name).is_file()]
