@@ -25,6 +25,7 @@ DEFAULT_DATE_FORMAT = "%-d %B %Y"
 PLUGIN_PATHS = ["plugins"]
 PLUGINS = [
     "newsletter.reader",
+    "newsletter.withheld",  # before anything is made of pictures
     "newsletter.related",
     "newsletter.mentions",
     "newsletter.feed",

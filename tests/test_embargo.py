@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from pypdf import PdfReader
 
 from tests.conftest import Project
@@ -34,9 +35,9 @@ def _streams(data: bytes) -> Iterator[str]:
             continue
 
 
-def holds(path: Path, words: tuple[str, ...]) -> list[str]:
+def holds(name: Path, path: Path, words: tuple[str, ...]) -> list[str]:
     """Those of `words` that a file holds, or its name does; capitals count for nothing."""
-    said = [path.as_posix().lower(), *(text.lower() for text in texts(path))]
+    said = [name.as_posix().lower(), *(text.lower() for text in texts(path))]
     return [word for word in words if any(word in text for text in said)]
 
 
@@ -72,3 +73,73 @@ def test_drafts_are_never_built_into_the_published_site(project: Project, output
     assert done.returncode == 1
     assert "Drafts are never built into the published site." in done.stderr
     assert not (project.path / "output").exists()
+
+
+# A word for each place of a piece from which it might get out.
+HELD = {
+    "title": "Titleword", "summary": "Summaryword", "region": "Regionword", "topics": "[Topicword]",
+    "authors": "[Deskword]", "aliases": "[old/aliasword]", "image": "{path: images/pictureword.png, alt: Altword}",
+    "key_judgements": "[{text: Judgementword, likelihood: likely, horizon: 2999-12-31, outcome: Outcomeword}]",
+    "timeline": "[{date: 2999-10-01, text: Timelineword}]", "updates": "[{date: 2999-10-06, text: Updateword}]",
+    "corrections": "[{date: 2999-10-07, text: Correctionword}]",
+}  # fmt: skip
+BODY = "Bodyword of KH.[^1]\n\n## Headingword\n\n![Secondword]({static}/images/insideword.png)\n\n[^1]: Noteword."
+WORDS = (
+    "titleword", "summaryword", "regionword", "topicword", "deskword", "aliasword", "pictureword", "altword",
+    "judgementword", "outcomeword", "timelineword", "updateword", "correctionword", "bodyword", "headingword",
+    "secondword", "insideword", "noteword", "slugword",
+)  # fmt: skip
+
+
+def _house(project: Project) -> None:
+    """A house in which everything is on, with a piece that everybody may see."""
+    project.write("content/glossary.yml", "KH: {expansion: Kataib Hizbullah, kind: actor}\n")
+    for name in ("pictureword", "insideword", "shared"):
+        data = io.BytesIO()
+        Image.new("RGB", (900, 600), "red").save(data, "PNG")
+        project.write(f"content/images/{name}.png", data.getvalue())
+    project.analysis("seen", "Visible words of KH. ![A map]({static}/images/shared.png)", topics="[Oil]")
+    project.briefing()
+
+
+def _found(project: Project, *folders: str) -> dict[str, list[str]]:
+    return {
+        path.relative_to(project.path).as_posix(): found
+        for folder in folders
+        for path in (project.path / folder).rglob("*")
+        if path.is_file() and (found := holds(path.relative_to(project.path), path, WORDS))
+    }
+
+
+@pytest.mark.parametrize("why", [{"status": "draft"}, {"date": "2999-10-05"}], ids=["draft", "embargoed"])
+def test_no_word_of_what_is_held_back_is_in_any_file(project: Project, why: dict[str, str]) -> None:
+    _house(project)
+    changed = {"updates": "", "corrections": ""} if "status" in why else {}
+    project.analysis("slugword", BODY, **{**HELD, **changed, **why})
+    project.briefing(
+        "2020-11", "Letter: bodyword. ![Altword]({static}/images/insideword.png)", "status: draft\n"
+    )
+    done = project.newsletter("build")
+    assert done.returncode == 0, done.stderr
+    assert _found(project, "output", "build") == {}
+    assert (project.path / "output/images/shared.png").is_file()
+
+
+def test_once_it_is_out_its_words_are_everywhere(project: Project) -> None:
+    """The search above would find them: in pages, feeds, the search index, the edition, the mail."""
+    _house(project)
+    out = {key: value.replace("2999", "2020") for key, value in HELD.items()}
+    project.analysis("slugword", BODY, **out)
+    done = project.newsletter("build")
+    assert done.returncode == 0, done.stderr
+    found = _found(project, "output", "build")
+    everywhere = "\n".join(found)
+    for place in (
+        "analyses/2020/slugword/index.html", "output/index.html", "feed.xml", "atom.xml", "feed.json", "sitemap.xml",
+        "feeds.opml", "regions/regionword", "topics/topicword", "desks/deskword", "slugword.pdf", "pagefind/fragment",
+        "pagefind/index", "forecasts/index.html", "glossary/index.html", "old/aliasword/index.html",
+        "images/pictureword", "images/insideword", "build/briefings/2020-10/email.html", "email.txt",
+        "analyses/2020/seen/index.html", "build/editions",
+    ):  # fmt: skip
+        assert place in everywhere, place
+    assert {word for words in found.values() for word in words} == set(WORDS)
