@@ -20,7 +20,9 @@ from enum import StrEnum
 from newsletter.states import Evidence
 from newsletter.store import Doubt
 
-# AWS states no bound for how late an event can be.
+# AWS states no bound for how late an event can be. It is measured by this machine's clock, which may have been set
+# meanwhile; but SES and SQS refuse whoever's clock is five minutes off (IAM guide, "Elements of an AWS API request
+# signature"), so that of these fifteen at least five have passed.
 QUIET = timedelta(minutes=15)
 # Of the mails whose end SES has told, so large a part may bounce hard or be complained about; and of how many at
 # least it is a part, since one in a handful says nothing.
