@@ -38,9 +38,9 @@ class Band:
         yield from ((word, 2) for word in (self.synonym, *self.synonym_forms) if word)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Yardstick:
-    """`rows` says that a product must keep to one of the two rows. `title`, `publisher` and `source` cite it."""
+    """One yardstick; `load` gives the same object for the same name. `rows` says that a product must keep to one of the two rows. `title`, `publisher` and `source` cite it."""
 
     name: str
     title: str

@@ -19,7 +19,10 @@ from newsletter.check.rule import rule
 from newsletter.errors import Finding, Severity
 
 # Words of capitals, with their plural: "PMUs", "RSGS"; with a figure in it ("F-35", "MH17") it is a name.
-_TOKEN = re.compile(r"(?<![\w’'.&-])[A-Z]{2,}(?:&[A-Z]+)*s?(?![\w&]|-\d)")
+_TOKEN = re.compile(r"[A-Z]{2,}(?:&[A-Z]+)*s?(?![\w&]|-\d)")
+_OF_A_WORD = re.compile(
+    r"[\w’'.&-]"
+)  # what no abbreviation begins behind; asked after, for a look back is slow
 _BRACKET = re.compile(r"\((?:the |[A-Z][a-z]+ )?([A-Z][\w&/-]*[A-Z0-9]s?)(?=\)|\s?[,;:–—]|\s-\s)")
 _REVERSED = re.compile(r"(?<![\w-])([A-Z][A-Z0-9]*[A-Z]s?) \(([^()]{4,80})\)")
 _OR = re.compile(r", or (?:the )?([A-Z][A-Z0-9]*[A-Z]s?)(?=[,.;)])")
@@ -227,12 +230,14 @@ def _found(document: Document) -> _Found:
     definitions: dict[str, list[_Definition]] = {}
     for number, passage in enumerate(document.passages):
         text = passage.text
-        titles = [match.span() for match in _EMPHASIS.finditer(text)] if "*" in text or "_" in text else []
         tokens = [
             _Use(match[0], number, *match.span())
             for match in _TOKEN.finditer(text)
-            if not any(start <= match.start() < end for start, end in titles)
+            if not match.start() or not _OF_A_WORD.match(text, match.start() - 1)
         ]
+        if tokens and ("*" in text or "_" in text):
+            titles = [match.span() for match in _EMPHASIS.finditer(text)]
+            tokens = [use for use in tokens if not any(start <= use.start < end for start, end in titles)]
         for use in tokens if len(tokens) < _SHOUTED else _unshouted(text, tokens):
             uses.setdefault(_base(use.token), []).append(use)
         for definition in _definitions(text, number) if "(" in text or ", or " in text else ():

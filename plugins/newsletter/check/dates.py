@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 
 from newsletter.analysis import moment
 from newsletter.check.calendar import WEEKDAYS, Mention, mentions
@@ -36,6 +37,9 @@ _CHANGE = re.compile(
     rf"|halved)\b[^.;:()\d]{{0,40}}?\bfrom\s+[$€£]?{_NUMBER}[^.;:()\d]{{0,20}}?\bto\s+[$€£]?{_NUMBER}(?!\s*(?:January|February|March|April|May|June|July|August|September|October|November|December))",
     re.IGNORECASE,
 )  # fmt: skip
+_FROM = re.compile(r" from [$€£]?\d")
+_HINT = re.compile(r"\d(?:[–-]| (?:to|until|and) )\d")
+_FIGURE = re.compile(r"\(\d{1,2}\)")
 _TIMES = {
     "doubled": (1.75, 2.4),
     "trebled": (2.6, 3.5),
@@ -91,23 +95,16 @@ def relative_times(document: Document, house: House) -> Iterator[Finding]:
     published = _published(document, house)
     if not published:
         return
-    for passage in document.passages:
-        text = passage.text
-        near: list[Mention] | None = None
-        for match in _AGO.finditer(text) if " ago" in text else ():
-            near = list(mentions(text)) if near is None else near
-            if (mention := _beside(text, match, near)) and (off := _off(match, mention, published)):
+    for passage, mention in _mentions(document):
+        text, low, high = passage.text, max(0, mention.start - 60), mention.end + 40
+        for match in _AGO.finditer(text, low, high) if " ago" in text else ():
+            if _is_beside(text, match, mention) and (off := _off(match, mention, published)):
                 reason = f"“{match[0]}” from {_said(published)}, when this is published, is not {_words(text, mention)}: {off}."
-                yield document.within(
-                    passage, match.start(), match.end(), reason, "Mend the one or the other."
-                )
-        for match in _WHICH.finditer(text):
-            near = list(mentions(text)) if near is None else near
-            if (mention := _beside(text, match, near)) and not _is_which(match, mention, published):
+                yield document.within(passage, *match.span(), reason, "Mend the one or the other.")
+        for match in _WHICH.finditer(text, low, high):
+            if _is_beside(text, match, mention) and not _is_which(match, mention, published):
                 reason = f"“{match[0]}” from {_said(published)}, when this is published, is not {_words(text, mention)}."
-                yield document.within(
-                    passage, match.start(), match.end(), reason, "Mend the one or the other."
-                )
+                yield document.within(passage, *match.span(), reason, "Mend the one or the other.")
 
 
 def _said(day: date) -> str:
@@ -118,17 +115,12 @@ def _words(text: str, mention: Mention) -> str:
     return " ".join(text[mention.start : mention.end].split())
 
 
-def _beside(text: str, match: re.Match[str], near: list[Mention]) -> Mention | None:
-    """The date that such words are said of: right after them, right before them, or as the next sentence begins."""
-    for mention in near:
-        if mention.start >= match.end():
-            between = text[match.end() : mention.start]
-            if _LEADS_ON.fullmatch(between) or _NEXT_SENTENCE.fullmatch(between):
-                return mention
-            return None
-        if mention.end <= match.start() and _LEADS_BACK.fullmatch(text[mention.end : match.start()]):
-            return mention
-    return None
+def _is_beside(text: str, match: re.Match[str], mention: Mention) -> bool:
+    """Whether such words are said of that date: it stands right after them, right before, or begins the next sentence."""
+    if mention.start >= match.end():
+        between = text[match.end() : mention.start]
+        return bool(_LEADS_ON.fullmatch(between) or _NEXT_SENTENCE.fullmatch(between))
+    return mention.end <= match.start() and bool(_LEADS_BACK.fullmatch(text[mention.end : match.start()]))
 
 
 def _off(match: re.Match[str], mention: Mention, published: date) -> str:
@@ -212,9 +204,7 @@ def other_horizons(document: Document, house: House) -> Iterator[Finding]:
 def changes(document: Document, house: House) -> Iterator[Finding]:
     """“Rose from 9 to 7”, “doubled from 10 to 40”."""
     for passage in document.passages:
-        if " from " not in passage.text:
-            continue
-        for match in _CHANGE.finditer(passage.text):
+        for match in _changes(passage.text):
             verb, one, unit, other, other_unit = match["verb"].lower(), match[2], match[3], match[4], match[5]
             before, after = float(one.replace(",", "")), float(other.replace(",", ""))
             if (unit and unit != other_unit) or (_is_year(one) and _is_year(other)) or not before:
@@ -227,6 +217,12 @@ def changes(document: Document, house: House) -> Iterator[Finding]:
                 )
 
 
+def _changes(text: str) -> Iterator[re.Match[str]]:
+    """Where a change from one number to another is told; looked for only around "from 9"."""
+    for hint in _FROM.finditer(text):
+        yield from _CHANGE.finditer(text, max(0, hint.start() - 60), hint.end() + 60)
+
+
 def _is_year(number: str) -> bool:
     return len(number) == 4 and number[:2] in ("19", "20")
 
@@ -235,7 +231,7 @@ def _is_year(number: str) -> bool:
 def reversed_ranges(document: Document, house: House) -> Iterator[Finding]:
     """“2021–2019”, “45–20 %”, “twelve (13)”."""
     for passage in document.passages:
-        for match in _SPAN.finditer(passage.text):
+        for match in _SPAN.finditer(passage.text) if _HINT.search(passage.text) else ():
             one, other = (int(number) for number in match.groups() if number)
             if match["one"] and not (_is_year(match["one"]) and _is_year(match["other"])):
                 continue
@@ -247,7 +243,7 @@ def reversed_ranges(document: Document, house: House) -> Iterator[Finding]:
                     f"{one} is more than {other}.",
                     "Turn the range round.",
                 )
-        for match in _SPELLED.finditer(passage.text) if "(" in passage.text else ():
+        for match in _SPELLED.finditer(passage.text) if _FIGURE.search(passage.text) else ():
             if _NUMBERS[match["word"].lower()] != int(match["figure"]):
                 yield document.within(
                     passage,
@@ -258,7 +254,7 @@ def reversed_ranges(document: Document, house: House) -> Iterator[Finding]:
                 )
 
 
-def _mentions(document: Document) -> Iterator[tuple[Passage, Mention]]:
-    for passage in document.passages:
-        for mention in mentions(passage.text):
-            yield passage, mention
+@lru_cache(maxsize=1)
+def _mentions(document: Document) -> list[tuple[Passage, Mention]]:
+    """Every date of a document; looked for once for all the rules."""
+    return [(passage, mention) for passage in document.passages for mention in mentions(passage.text)]

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 
 from newsletter.check.document import Document, Passage
 from newsletter.check.house import House
@@ -67,6 +67,7 @@ def _rows(yardstick: Yardstick) -> dict[str, tuple[Band, int]]:
     return {word: (band, row) for band in yardstick.bands for word, row in band.words()}
 
 
+@lru_cache(maxsize=256)
 def _words(text: str, yardstick: Yardstick) -> list[_Word]:
     found = []
     for match in _pattern(yardstick).finditer(text):

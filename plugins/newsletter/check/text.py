@@ -110,7 +110,8 @@ def unclosed_quotations(document: Document, house: House) -> Iterator[Finding]:
         starts = [0, *(match.end() for match in _PARAGRAPHS.finditer(text)), len(text) + 1]
         for start, end in pairwise(starts):
             paragraph = text[start:end]
-            if '"' not in paragraph and "“" not in paragraph and "”" not in paragraph:
+            straight, opened, closed = paragraph.count('"'), paragraph.count("“"), paragraph.count("”")
+            if (opened == closed and not straight) or (not opened and not closed and straight % 2 == 0):
                 continue
             following = text[end:].lstrip()
             at = _unmatched(paragraph, following[:1])
