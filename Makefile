@@ -71,8 +71,9 @@ lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses beside Hugo's, in one run
+bench: $(VENV)/dev.stamp ## Time a build of 10,000 analyses, and a check of them, beside Hugo's build, in one run
 	@$(BIN)/python tests/bench/build.py
+	@$(BIN)/python tests/bench/check.py
 
 bench-preview: $(VENV)/dev.stamp chromium ## Time a save to the page in the browser, at 1,000 analyses
 	@$(BIN)/python tests/bench/preview.py

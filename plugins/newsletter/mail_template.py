@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import traceback
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,19 +38,7 @@ class MailTemplate:
         self._folder = folder
         self._placeholders = placeholders
         self.looks = looks.read(folder / "style.toml")
-        environment = SandboxedEnvironment(
-            loader=jinja2.FileSystemLoader(folder),
-            autoescape=lambda name: name is not None and not name.endswith(".txt"),
-            undefined=jinja2.StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        environment.globals.clear()  # lipsum is random, cycler and the rest are not needed
-        del environment.filters["random"]
-        environment.filters["fill"] = _fill
-        environment.filters["heading"] = plaintext.underline
-        self._environment = environment
+        self._environment = _environment(folder)
 
     def html(self, facts: Mapping[str, Any]) -> str:
         """Fill body.mjml, lint it, and make HTML of it. Raises ContentError naming file and line."""
@@ -107,6 +96,24 @@ class MailTemplate:
             for better in sources.get(_wherever(finding), [_as_filled(finding)]):
                 located[better] = None
         return list(located)
+
+
+@cache
+def _environment(folder: Path) -> SandboxedEnvironment:
+    """Jinja2 for one folder. It is kept, with the templates it has compiled, and notices when one of them changes."""
+    environment = SandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=lambda name: name is not None and not name.endswith(".txt"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.clear()  # lipsum is random, cycler and the rest are not needed
+    del environment.filters["random"]
+    environment.filters["fill"] = _fill
+    environment.filters["heading"] = plaintext.underline
+    return environment
 
 
 def _wherever(finding: Finding) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +21,8 @@ from newsletter.errors import ContentError, Finding, NewsletterError, SettingsEr
 from newsletter.frontmatter import FrontMatter
 
 CONFIGURATION = "pelicanconf.py"
+# Plugins that add to pages and refuse nothing: `check` has no use for what they work out.
+_ADDING = ("newsletter.related", "newsletter.history", "newsletter.forecasts", "newsletter.margins")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def check(content: str | None = None) -> Built:
     """Read everything as a build does, and write nothing. Raises ContentError with all that is wrong."""
     start = time.monotonic()
     with quiet() as log:
-        pelican = prepare({"PATH": content})
+        pelican = prepare({"PATH": content}, without=_ADDING)
         generators = read(pelican)
         log.raise_errors()
         if findings := _lost_addresses(generators[0].context, pelican.settings):
@@ -115,8 +117,9 @@ def briefing(mailing: str) -> tuple[Path, Any]:
         return folders[0], next(package for package in generator.packages if package.month == mailing)
 
 
-def prepare(overrides: Mapping[str, Any], drafts: bool = False) -> Any:
-    """Pelican, set up for this project and not yet run; an override of None is as the configuration says.
+def prepare(overrides: Mapping[str, Any], drafts: bool = False, without: Collection[str] = ()) -> Any:
+    """Pelican, set up for this project and not yet run; an override of None is as the configuration says, and the
+    plugins named in `without` are left out.
 
     Raises SettingsError where there is no project, or where `drafts` would come near what is published.
     """
@@ -128,7 +131,10 @@ def prepare(overrides: Mapping[str, Any], drafts: bool = False) -> Any:
     stated = {key: value for key, value in overrides.items() if value is not None}
     if drafts:
         stated |= _for_the_desk(read_settings(CONFIGURATION)["OUTPUT_PATH"], stated.get("OUTPUT_PATH"))
-    return Pelican(read_settings(CONFIGURATION, override=stated))
+    settings = read_settings(CONFIGURATION, override=stated)
+    for key in ("PLUGINS", "PLUGINS_REQUIRED"):
+        settings[key] = [name for name in settings.get(key) or () if name not in without]
+    return Pelican(settings)
 
 
 def _for_the_desk(published: str, output: str | None) -> dict[str, Any]:

@@ -135,7 +135,7 @@ def prepare(work: Path, count: int) -> None:
     corpus.write(ours / "content", count)
     shutil.copytree(ROOT / "content/pages", ours / "content/pages")
     # Run in a folder of its own, the build leaves this checkout's build/briefings/ alone.
-    shutil.copy(ROOT / "publication.toml", ours)
+    (ours / "publication.toml").write_text(corpus.publication((ROOT / "publication.toml").read_text()))
     (ours / "pelicanconf.py").write_text((ROOT / "pelicanconf.py").read_text() + OFF)
     shutil.copytree(ROOT / "theme", ours / "theme")
     (ours / "plugins").symlink_to(ROOT / "plugins")

@@ -6,9 +6,11 @@ footnote, now and then a table or a list. `convert_all` says the same in Hugo's 
 
 from __future__ import annotations
 
+import json
 import random
 import re
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 REGIONS = ["Iraq", "Gulf", "Levant", "Eastern Mediterranean", "North Africa", "Eastern Europe",
@@ -62,7 +64,6 @@ WORDS = [
     "against",
     "within",
     "beyond",
-    "likely",
     "early",
     "late",
     "major",
@@ -122,6 +123,13 @@ def write(folder: Path, count: int, seed: int = 1, words: int = 1_000) -> None:
         (folder / f"briefings/{month}.md").write_text(text, encoding="utf-8")
 
 
+def publication(text: str) -> str:
+    """publication.toml with the regions and topics of these pieces."""
+    for key, words in (("regions", REGIONS), ("topics", TOPICS)):
+        text = re.sub(rf"^{key} = .*$", f"{key} = {json.dumps(words)}", text, flags=re.MULTILINE)
+    return text
+
+
 def convert_all(ours: Path, hugos: Path) -> None:
     """Write the files below `ours` anew below `hugos`, as Hugo wants them; there a year is a section."""
     for path in sorted(ours.rglob("*.md")):
@@ -176,6 +184,8 @@ def _piece(random_: random.Random, number: int, date: datetime, words: int, link
             paragraphs.append(" ".join(_sentence(random_, 15) for _ in range(size // 15)))
         paragraphs[1] += f" See [the record](https://example.org/{random_.randrange(1000)}) and *the rest*."
         paragraphs[2] += f' The minister\'s words -- "{_sentence(random_, 6)}" -- were **his own**...'
+        if not sections:
+            paragraphs.append(_dated(random_, date))
         sections.append(f"## {_sentence(random_, 4)[:-1]}\n\n" + "\n\n".join(paragraphs))
     sections[0] += f"[^note]\n\nWe said so [at the time]({{filename}}/{link}.md)."
     if number % 3 == 0:
@@ -196,4 +206,18 @@ def _letter(random_: random.Random, month: str, names: list[str]) -> str:
 
 
 def _sentence(random_: random.Random, words: int) -> str:
-    return " ".join(random_.choices(WORDS, k=words)).capitalize() + "."
+    chosen = random_.choices(WORDS, k=words)
+    # No word twice in a row: few analysts write so, and all of them would be findings.
+    kept = [word for before, word in pairwise(["", *chosen]) if word != before]
+    return " ".join(kept).capitalize() + "."
+
+
+def _dated(random_: random.Random, date: datetime) -> str:
+    """Sentences with what a check looks at: a weekday, an abbreviation, how long ago, a change. A few of them are wrong."""
+    day = date - timedelta(days=random_.randrange(2, 25))
+    weekday = day if random_.random() < 0.98 else day + timedelta(days=1)
+    before, after = sorted(random_.sample(range(10, 90), 2))
+    return (
+        f"The Provincial Reserve Force (PRF) said on {weekday:%A}, {day.day} {day:%B %Y}, that exports rose from {before}% "
+        f"to {after}%. {_sentence(random_, 8)} The PRF denied it a week later."
+    )

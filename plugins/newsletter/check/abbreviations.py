@@ -24,12 +24,12 @@ _OF_A_WORD = re.compile(
     r"[\w’'.&-]"
 )  # what no abbreviation begins behind; asked after, for a look back is slow
 _BRACKET = re.compile(r"\((?:the |[A-Z][a-z]+ )?([A-Z][\w&/-]*[A-Z0-9]s?)(?=\)|\s?[,;:–—]|\s-\s)")
-_REVERSED = re.compile(r"(?<![\w-])([A-Z][A-Z0-9]*[A-Z]s?) \(([^()]{4,80})\)")
+_REVERSED = re.compile(r"([A-Z][A-Z0-9]*[A-Z]s?) \(([^()]{4,80})\)")
 _OR = re.compile(r", or (?:the )?([A-Z][A-Z0-9]*[A-Z]s?)(?=[,.;)])")
 _ABBR = re.compile(r"<abbr\b[^>]*>([^<]+)</abbr>", re.IGNORECASE)
 _ROMAN = re.compile(r"(?=[IVXLC])(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})\Z")
 # A title or a ship: "*PLoS ONE*", "*USS Cole*".
-_EMPHASIS = re.compile(r"(?<![\w*])[*_][^*_\n]+[*_](?![\w*])")
+_EMPHASIS = re.compile(r"[*_][^*_\n]+[*_](?![\w*])")
 # What every reader knows; publication.toml adds what this house's readers know.
 KNOWN = frozenset(
     [
@@ -269,6 +269,8 @@ def _definitions(text: str, number: int) -> Iterator[_Definition]:
         elif long := _name_before(before):
             yield _Definition(use, long, False)
     for match in _REVERSED.finditer(text):
+        if match.start() and _OF_A_WORD.match(text, match.start() - 1):
+            continue
         if long := _long_form(_base(match[1]), match[2]):
             yield _Definition(_Use(match[1], number, match.start(1), match.end(1)), long, True)
     for match in _OR.finditer(text):

@@ -12,7 +12,7 @@ MONTHS = {name: number for number, name in enumerate(
      "December"), start=1)}  # fmt: skip
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-_CAPITAL = re.compile(r"\b[JFMASOND][a-z]{2,8}\b")
+_CAPITAL = re.compile(r"[JFMASOND][a-z]{2,8}\b")
 _DAY_BEFORE = re.compile(
     r"(?:(?P<weekday>[A-Z][a-z]+day)(?:,| the)?\s+)?(?<![\d.,–-])(?P<day>\d{1,2})(?:st|nd|rd|th)?(?:\s+of)?\s+\Z"
 )
@@ -56,7 +56,7 @@ def mentions(text: str) -> Iterator[Mention]:
     """Every day and month that a text names. "May" and "March" alone are months only after in, of, by and the like."""
     for match in _CAPITAL.finditer(text):
         month = MONTHS.get(match[0])
-        if month is None:
+        if month is None or (match.start() and text[match.start() - 1].isalnum()):
             continue
         start, end, day, weekday = match.start(), match.end(), 0, ""
         if before := _DAY_BEFORE.search(text, max(0, start - 24), start):

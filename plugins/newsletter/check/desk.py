@@ -51,12 +51,14 @@ def check(content: Path, house: House, now: datetime, cache: Path | None = CACHE
 def _check(content: Path, house: House, now: datetime, cache: Cache) -> Checked:
     readings: list[Reading] = []
     digests: dict[str, str] = {}
+    shown = os.path.relpath(content)
     for file in files(content):
         data = file.read_bytes()
-        path = os.path.relpath(file)
+        below = file.relative_to(content)
+        path = f"{shown}/{below.as_posix()}"
         digests[path] = digest(data)
         known = cache.reading(path, digests[path])
-        readings.append(known or read_bytes(data, path, PurePosixPath(file.relative_to(content)), house))
+        readings.append(known or read_bytes(data, path, PurePosixPath(below), house))
         if not known:
             cache.keep(readings[-1], digests[path])
     waiting = [reading.path for reading in readings if reading.facts and reading.facts.is_to_come(now)]

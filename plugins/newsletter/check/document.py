@@ -22,11 +22,14 @@ from newsletter.check.house import House
 from newsletter.errors import Finding, Fix
 from newsletter.frontmatter import FrontMatter
 
-# What is no prose: comments, tags and <addresses>, a link's destination, footnote marks, bare and listed addresses.
-_NOISE = re.compile(
-    r"<!--.*?-->|</?[A-Za-z][^<>]*>|\]\((?:[^()\n]|\([^()\n]*\))*\)|\[\^[^\]\n]+\]:?|https?://[^\s<>|]+"
-    r"|^[ ]{0,3}\[[^\]\n]+\]:[ ].*$",
-    re.DOTALL | re.MULTILINE,
+# What is no prose, and a sign without which there is none of it: comments, tags and <addresses>; a link's destination;
+# footnote marks; bare addresses; addresses listed for links by reference.
+_NOISE = (
+    ("<", re.compile(r"<!--.*?-->|</?[A-Za-z][^<>]*>", re.DOTALL)),
+    ("](", re.compile(r"\]\((?:[^()\n]|\([^()\n]*\))*\)")),
+    ("[^", re.compile(r"\[\^[^\]\n]+\]:?")),
+    ("://", re.compile(r"https?://[^\s<>|]+")),
+    ("]: ", re.compile(r"^[ ]{0,3}\[[^\]\n]+\]: .*$", re.MULTILINE)),
 )
 _TAG = re.compile(
     r'<(h[1-6]|p|dt|td|th|a|img|code|pre)(?: id="([^"]*)")? data-sourcepos="(\d+):(\d+)-(\d+):(\d+)"([^>]*)>'
@@ -170,7 +173,10 @@ class Document:
     @cached_property
     def prose(self) -> str:
         """The body with everything blank that is no prose; character by character at the same place."""
-        body = _NOISE.sub(_blank, self.front.body)
+        body = self.front.body
+        for sign, noise in _NOISE:
+            if sign in body:
+                body = noise.sub(_blank, body)
         for start, end in self._tags[2] if "<code" in self._html else ():
             start, end = start - self.body_start, end - self.body_start
             body = body[:start] + _blanked(body[start:end]) + body[end:]

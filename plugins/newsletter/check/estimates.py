@@ -38,6 +38,7 @@ _VAGUE = re.compile(
 _COMPARED = re.compile(r"\b(?:more|less|most|least|increasingly|equally|as|so|too|how|not|highly|extremely|quite|fairly|rather|somewhat|reasonably)\s+\Z", re.IGNORECASE)  # fmt: skip
 _SENTENCE_END = re.compile(r"(?<=[.!?])[”\"’)]*\s+(?=[A-Z“\"(])")
 _RANGE = r"\s*\(\s*(\d{1,3})\s*(?:%|per cent)?\s*(?:[–-]|to)\s*(\d{1,3})\s*(?:%|per cent)\s*\)"
+_FIGURES = re.compile(r"\(\s*\d{1,3}\s*(?:%|per cent)?\s*(?:[–-]|to)\s*\d")
 GRADES = ("low", "moderate", "high")
 _DAY = re.compile(
     r"\b(?:by|before|until|on)\s+(?:the end of\s+)?(\d{1,2}\s+)?(January|February|March|April|May|June|July|August"
@@ -83,7 +84,7 @@ def _words(text: str, yardstick: Yardstick) -> list[_Word]:
 
 def _entry(document: Document, passage: Passage) -> dict[str, str]:
     """The judgement's fields; of one that is a plain sentence none but the text."""
-    entry = dict(document.entries("key_judgements"))[passage.name]
+    entry = document.front.fields["key_judgements"][int(passage.name[len("key_judgements[") : -1]) - 1]
     return (
         {k: v for k, v in entry.items() if isinstance(v, str)} if isinstance(entry, dict) else {"text": entry}
     )
@@ -276,7 +277,7 @@ def unknown_confidence(document: Document, house: House) -> Iterator[Finding]:
 def wrong_ranges(document: Document, house: House) -> Iterator[Finding]:
     """A range written beside a word of the yardstick that is not that word's."""
     for passage in document.passages:
-        if "%" not in passage.text and "per cent" not in passage.text:
+        if not _FIGURES.search(passage.text):
             continue
         for match in re.finditer(
             rf"(?:{_pattern(house.yardstick).pattern}){_RANGE}", passage.text, re.IGNORECASE

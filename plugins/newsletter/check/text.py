@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import eq
 
 from newsletter.check.document import Document
 from newsletter.check.house import House
@@ -83,7 +84,8 @@ def doubled_words(document: Document, house: House) -> Iterator[Finding]:
     """A word that stands twice in a row."""
     for passage in document.passages:
         words = passage.text.lower().split()
-        if not any(map(str.__eq__, words, words[1:])):  # nearly always; the pattern below takes much longer
+        twice = compress(words, map(eq, words, words[1:]))
+        if not any(word.isalpha() for word in twice):  # nearly always; the pattern below takes much longer
             continue
         for match in _DOUBLED.finditer(passage.text):
             first, gap, second = match.groups()
