@@ -35,6 +35,14 @@ def test_an_analysis_is_begun_as_a_draft_that_builds_and_is_not_published_unfini
         assert f"{field}: still says TODO. Write it, or hold the piece back: status: draft." in done.stderr
 
 
+def test_the_check_names_what_is_still_to_be_written(project: Project) -> None:
+    project.newsletter("new", "analysis", "A claim", "--date", "2020-11-20", "--region", "Iraq")
+    done = project.newsletter("check", "--format", "github")
+    told = [line for line in done.stdout.splitlines() if "F111" in line]
+    assert len(told) == 2, done.stdout  # the standfirst and the judgement
+    assert all("content/analyses/2020/a-claim.md" in line for line in told)
+
+
 def test_a_briefing_is_begun_with_its_month_and_is_not_mailed_unfinished(project: Project) -> None:
     project.analysis("a", date="2020-11-05")
     assert project.newsletter("new", "briefing", "2020-11").returncode == 0

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from newsletter.analysis import PLACEHOLDER
 from newsletter.check.document import Document, Passage
 from newsletter.check.house import House
 from newsletter.check.rule import rule
@@ -191,7 +192,9 @@ def _place(document: Document, passage: Passage, use: _Use) -> tuple[int, int]:
 
 
 def _is_known(base: str, house: House) -> bool:
-    return base in KNOWN or base in house.abbreviations or _ROMAN.match(base) is not None
+    return (
+        base == PLACEHOLDER or base in KNOWN or base in house.abbreviations or _ROMAN.match(base) is not None
+    )
 
 
 def _explained(base: str, house: House) -> str:

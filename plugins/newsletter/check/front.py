@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any
 
+from newsletter.analysis import PLACEHOLDER
 from newsletter.check.document import Document, Kind
 from newsletter.check.house import House
 from newsletter.check.rule import rule
@@ -14,7 +16,7 @@ from newsletter.errors import Finding, Severity
 _COMMON = ("title", "summary", "status", "slug", "date", "updated")
 FIELDS = {
     Kind.ANALYSIS: (*_COMMON, "region", "topics", "authors", "key_judgements", "image", "alt", "image_alt", "weight",
-                    "aliases", "timeline", "corrections", "updates", "places"),
+                    "aliases", "timeline", "corrections", "updates", "places", "history"),
     Kind.BRIEFING: (*_COMMON, "subject", "preheader", "analyses"),
     Kind.ERRATUM: (*_COMMON, "subject", "preheader", "analyses"),
     Kind.PAGE: (*_COMMON, "weight", "save_as", "url", "template"),
@@ -125,7 +127,7 @@ def taxonomy(document: Document, house: House) -> Iterator[Finding]:
         if key == "topics" and isinstance(value, str):
             words = [word.strip() for word in value.split(",")]
         for word in words if known else ():
-            if not isinstance(word, str) or not word or word in known:
+            if not isinstance(word, str) or not word or word in known or word.startswith(PLACEHOLDER):
                 continue
             same = [each for each in known if each.casefold().split() == word.casefold().split()]
             near = same or get_close_matches(word, known, n=1, cutoff=0.6)
@@ -171,3 +173,18 @@ def pictures_without_alt(document: Document, house: House) -> Iterator[Finding]:
             yield document.at(
                 link.start, link.end, "The picture has no alt.", mend + "![A map of the corridor](…)"
             )
+
+
+_TO_WRITE = re.compile(rf"\b{PLACEHOLDER}\b[^\n\]\"]*")
+
+
+@rule("F111", "still to be written", Severity.WARNING)
+def still_to_be_written(document: Document, house: House) -> Iterator[Finding]:
+    """What `newsletter new` and `newsletter import` left for the desk, in a field, a comment or a picture's alt."""
+    if PLACEHOLDER not in document.text:
+        return
+    for match in _TO_WRITE.finditer(document.text):
+        yield document.at(
+            *match.span(), "This is still to be written: as it is, the piece cannot be published.",
+            f"Write it, and take {PLACEHOLDER} out.",
+        )  # fmt: skip
