@@ -21,7 +21,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve preview check publish test test-long lint bench bench-preview bench-send bench-door audit screenshots lock clean distclean
+.PHONY: all help setup html briefing send serve preview check publish test test-long lint bench bench-preview bench-send bench-door audit screenshots pictures lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -99,6 +99,9 @@ audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.js
 screenshots: html $(VENV)/dev.stamp chromium ## Pictures of every kind of page, wide and narrow, light and dark, in build/screenshots/
 	@$(BIN)/python tests/audit/screenshots.py
 	@PYTHONPATH=. $(BIN)/python tests/audit/door_pictures.py
+
+pictures: $(VENV)/dev.stamp chromium ## The pictures of docs/editors.md, made anew from the running system
+	@$(BIN)/python tests/audit/pictures.py
 
 lock: ## Write the hash-pinned requirement lists anew (needs uv)
 	@requirements/lock.sh
