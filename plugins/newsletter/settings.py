@@ -28,7 +28,7 @@ _PROJECT = "publication.toml"
 class Settings:
     """What differs from one installation to the next.
 
-    `store_url` names the database ("sqlite:///var/newsletter.db"). `configuration_set` is the SES configuration
+    `store_url` names the database ("sqlite:///var/newsletter.db", or "dynamodb://TABLE"). `configuration_set` is the SES configuration
     set whose events tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in,
     "" for none, and `events_topic_arn` the SNS topic they must come from. `region` is AWS's, "" where boto3 finds
     it in its own files. `site_url` is where the links of mails lead in practice, "" for the publication's own; it has
@@ -69,7 +69,7 @@ class Settings:
             )
         _keys(env.get("SECRET_KEY", ""))  # a bad one is told at once, not when it is needed
         return cls(
-            store_url=store_url or f"sqlite:///{STATE / 'newsletter.db'}",
+            store_url=located(store_url or f"sqlite:///{STATE / 'newsletter.db'}", env),
             secret_key=env.get("SECRET_KEY", ""),
             region=env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", ""),
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
@@ -91,6 +91,17 @@ class Settings:
         Raises SettingsError.
         """
         return _keys(self.secret_key) or (_own_key(KEY_FILE),)
+
+
+def located(store_url: str, environment: Mapping[str, str] | None = None) -> str:
+    """A store's URL with the region its table is in, where the environment alone says that: boto3 by itself reads only
+    AWS_DEFAULT_REGION.
+    """
+    env = os.environ if environment is None else environment
+    region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION", "")
+    if not region or not store_url.startswith("dynamodb://") or "region=" in store_url:
+        return store_url
+    return f"{store_url}{'&' if '?' in store_url else '?'}region={region}"
 
 
 def is_loopback(url: str) -> bool:

@@ -4,6 +4,7 @@
     ledger.py   sends, recipients, the evidence of what became of each mail
     proofs.py   what all of that can be examined by; health.py whether the store can be relied on
     lists.py    the list read whole, and what an operator decides about one address
+    moving.py   taking one store over into another
     door.py     what strangers and subscribers ask for; journal.py what of it outlives the database
 
 Every method that changes something is one transaction, durable when it returns. Texts come back as they went
@@ -31,6 +32,7 @@ from newsletter.store.ledger import (
     Turn,
 )
 from newsletter.store.lists import Lists
+from newsletter.store.moving import Moving
 from newsletter.store.people import ImportCounts, People, Subscriber, Subscription
 from newsletter.store.proofs import Proofs
 
@@ -52,7 +54,7 @@ __all__ = [
 ]
 
 
-class Store(People, Lists, Ledger, Proofs, Door, Health, Protocol):
+class Store(People, Lists, Ledger, Proofs, Door, Health, Moving, Protocol):
     """All of it, in one place, so that one transaction can span it."""
 
     def close(self) -> None:

@@ -105,6 +105,19 @@ class Journal(Remembered):
         else:
             self._held.append(json.dumps(line))
 
+    def copy(self, lines: Sequence[Line]) -> None:
+        """Write lines of another journal's as they are. Raises StoreError."""
+        if lines:
+            self._write(
+                [
+                    json.dumps(
+                        {"at": line.at, "who": line.who.hex(), "what": line.what, "how": line.how}
+                        | ({"digests": " ".join(one.hex() for one in line.digests)} if line.digests else {})
+                    )
+                    for line in lines
+                ]
+            )
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Lines appended within are on the disk when the block ends, by one write; none of them if it breaks off.

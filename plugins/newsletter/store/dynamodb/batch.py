@@ -52,6 +52,7 @@ class Entry:
     words: str = ""
     tries: int = 0
     told: list[Told] = field(default_factory=list)
+    subscriber: int = 0  # whose it is, where its own number does not say so
 
     def has(self, kind: Evidence) -> bool:
         """Whether SES has told that of it."""
@@ -90,12 +91,12 @@ def opened(item: Item) -> Batch:
     calls = {attempt: Call(*times) for attempt, *times in document["calls"]}
     names = ["", *calls]
     entries = []
-    for number, address, key, public_id, changed, state, call, message_id, words, tries, told in document["recipients"]:  # fmt: skip
+    for number, address, key, public_id, changed, state, call, message_id, words, tries, told, *subscriber in document["recipients"]:  # fmt: skip
         entries.append(
             Entry(
                 number, address, key or address.lower(), b64decode(public_id), changed, State(state),
                 names[call] if isinstance(call, int) else call, message_id, words, tries,
-                [Told(*one) for one in told],
+                [Told(*one) for one in told], *subscriber,
             )
         )  # fmt: skip
     return Batch((str(item["pk"]), str(item["sk"])), entries, calls)
@@ -113,7 +114,7 @@ def closed(batch: Batch) -> Item:
             [
                 one.number, one.address, "" if one.key == one.address.lower() else one.key,
                 b64encode(one.public_id).decode(), one.changed, str(one.state), places.get(one.attempt, one.attempt),
-                one.message_id, one.words, one.tries, one.told,
+                one.message_id, one.words, one.tries, one.told, *([one.subscriber] if one.subscriber else []),
             ]
             for one in batch.entries
         ],

@@ -93,7 +93,9 @@ class DynamoErasure(DynamoLists):
                 if item["state"] == LetterState.ANSWERED
             }
             for sending in self.sendings():
-                gone |= self.write(lambda work, one=sending: self._blank(work, one, number, digests))  # type: ignore[misc]
+                gone |= self.write(
+                    partial(self._blank, sending=sending, number=number, public_id=public_id, digests=digests)
+                )
         for key in gone:
             self._erase_key(key, number, digests(key), moment(at))
         if mine:
@@ -102,11 +104,13 @@ class DynamoErasure(DynamoLists):
                     self.write(partial(_erase_item, item=item))
             self.write(lambda work: _erase_subscriber(work, mine, at))
 
-    def _blank(self, work: Work, sending: Sending, number: int, digests: Digests) -> set[str]:
+    def _blank(
+        self, work: Work, sending: Sending, number: int, public_id: bytes, digests: Digests
+    ) -> set[str]:
         """Take a recipient's address out of a sending; what it was. What SES tells of a mail quotes the address in
         whatever form a mail server likes, so none of it stays.
         """
-        found = self.find(work, sending, number)
+        found = self.find_subscriber(work, sending, number, public_id)
         if found is None or found[1].key.startswith(ERASED):
             return set()
         each, entry = found

@@ -251,7 +251,11 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
             return ""
         tried: list[Entry] = []
         for one in sorted(sendings.values(), key=lambda each: each.briefing, reverse=True):
-            found = None if one.corrects else self.find(work, one, entry.number)
+            found = (
+                None
+                if one.corrects
+                else self.find_subscriber(work, one, entry.subscriber or entry.number, entry.public_id)
+            )
             if found and found[1].attempt:
                 tried.append(found[1])
             if len(tried) == _SOFT_BOUNCES:

@@ -175,9 +175,7 @@ class DynamoFreezing(DynamoSends):
         sending = self.sending_named(corrects)
         for each in self.batches(sending) if sending else ():
             names = [
-                keys.subscriber(abs(one.number))
-                for one in each.entries
-                if one.state in ACCEPTED and one.number > 0
+                keys.subscriber(one.subscriber or one.number) for one in each.entries if one.state in ACCEPTED
             ]
             found = self.table.get_many(names)
             yield from (found[name] for name in names if name in found)

@@ -15,7 +15,7 @@
     SEND#<briefing>#<draft>       PACKAGE                what is mailed
     SEND#…#<number // 10000>      BATCH#<first number>   at most 50 recipients (batch.py)
                                   LEFTOUT#<first number> who was left out when it was frozen
-    TURN#<briefing and SES>       <number>               a sender's turn
+    TURN                          <book>#<number>        a sender's turn
     CANARY                        <id>                   a mail to SES's simulator
     LETTER#<id>                   LETTER                 one mail to one person that is not a briefing (letters.py)
     LETTERS, ASKED, CLAIMED       <order>                the letters there are, those that wait, those that are out
@@ -129,9 +129,9 @@ def shards(briefing: str, draft: str, last: int) -> Iterator[str]:
     return (shard(briefing, draft, start) for start in range(0, last + 1, SHARD))
 
 
-def turns(book: str) -> str:
-    """The partition of a briefing's turns."""
-    return f"TURN#{book}"
+def turn(book: str, number: int) -> Key:
+    """A sender's turn. `book` is under which name the ledger keeps those of a briefing."""
+    return "TURN", f"{book}#{digits(number)}"
 
 
 def mailbox(digest: str) -> str:

@@ -270,7 +270,7 @@ def suppressed(work: Work, address_key: str, digests: Digests, guard: bool = Fal
 
 def keep(work: Work, before: Item | None, after: Item | None) -> None:
     """Write a letter in place of what it was, with all that lies beside it; None for none."""
-    had, has = _beside(before), _beside(after)
+    had, has = beside(before), beside(after)
     for key in had.keys() - has.keys():
         work.delete(key)
     for key, facts in has.items():
@@ -289,7 +289,7 @@ def letters_of(work: Work, partition: str) -> list[Item]:
     return [found[key] for key in wanted if key in found]
 
 
-def _beside(item: Item | None) -> dict[Key, Item]:
+def beside(item: Item | None) -> dict[Key, Item]:
     """Every item that lies beside a letter, without its key."""
     if item is None:
         return {}

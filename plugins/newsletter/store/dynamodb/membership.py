@@ -197,7 +197,7 @@ class DynamoMembership(DynamoEvidence):
         if suppression := work.get(keys.suppression(key)):
             found["suppression"] = [_shown({"address_key": key, **suppression})]
         for sending in self.sendings():
-            if here := self.find(work, sending, number):
+            if here := self.find_subscriber(work, sending, number, public_id):
                 found["recipient"].append({"briefing": sending.briefing, **_told(here[1])})
                 found["evidence"] += [
                     {"briefing": sending.briefing, "number": number, **one._asdict()} for one in here[1].told

@@ -77,18 +77,24 @@ def holder_of_address(work: Work, address_key: str) -> Item | None:
     return work.get(keys.subscriber(int(found["number"]))) if found else None
 
 
-def add(work: Work, number: int, facts: Item) -> Item:
-    """Write a new subscriber under all of its names. `facts` are all but its number."""
+def items(number: int, facts: Item) -> list[Item]:
+    """A new subscriber and the items of its names. `facts` are all but its number."""
     pk, sk = keys.subscriber(number)
     empty: Item = {"name": "", "paused_until": "", "left_at": "", "former": "[]", "consent": NO_CONSENT}
-    item = {**empty, **facts, "pk": pk, "sk": sk, "number": number}
-    work.insert(item)
-    for name in (
-        keys.holder_of_address(str(item["address_key"])),
-        keys.holder_of_id(bytes(item["public_id"])),  # type: ignore[arg-type]
-    ):
-        work.insert({"pk": name[0], "sk": name[1], "number": number})
-    return item
+    names = (
+        keys.holder_of_address(str(facts["address_key"])),
+        keys.holder_of_id(bytes(facts["public_id"])),  # type: ignore[arg-type]
+    )
+    beside: list[Item] = [{"pk": name[0], "sk": name[1], "number": number} for name in names]
+    return [{**empty, **facts, "pk": pk, "sk": sk, "number": number}, *beside]
+
+
+def add(work: Work, number: int, facts: Item) -> Item:
+    """Write a new subscriber under all of its names. `facts` are all but its number."""
+    made = items(number, facts)
+    for item in made:
+        work.insert(item)
+    return made[0]
 
 
 def take_numbers(work: Work, count: int) -> int:

@@ -41,6 +41,7 @@ class Sending:
     exclusions: dict[str, int]
     sound_at: str
     withdrawn: str
+    counted_anew: bool = False
 
 
 def sending_of(item: Item | None) -> Sending | None:
@@ -59,6 +60,7 @@ def sending_of(item: Item | None) -> Sending | None:
         exclusions=json.loads(str(item["exclusions"])),
         sound_at=str(item["sound_at"]),
         withdrawn=str(item.get("withdrawn", "")),
+        counted_anew=bool(item.get("counted_anew")),
     )
 
 
@@ -182,17 +184,32 @@ class DynamoSends(DynamoPeople):
 
     def turn(self, briefing: str) -> Turn | None:
         """See Store."""
-        newest = next(self.table.query(keys.turns(briefing), most=1, backwards=True), None)
-        return Turn(int(newest["sk"]), str(newest["owner"]), bool(newest["taken_at"])) if newest else None
+        newest = next(
+            self.table.query(
+                "TURN", keys.turn(briefing, 0)[1], f"{briefing}#{_LAST}", most=1, backwards=True
+            ),
+            None,
+        )
+        return Turn(int(newest["number"]), str(newest["owner"]), bool(newest["taken_at"])) if newest else None
 
     def take_turn(self, briefing: str, number: int, owner: str, at: datetime) -> None:
         """See Store."""
-        pk, sk = keys.turns(briefing), keys.digits(number)
+        pk, sk = keys.turn(briefing, number)
 
         def take(work: Work) -> None:
             if work.get((pk, sk)):
                 raise self._taken(briefing, number)
-            work.put({"pk": pk, "sk": sk, "owner": owner, "made_at": moment(at), "taken_at": ""})
+            work.put(
+                {
+                    "pk": pk,
+                    "sk": sk,
+                    "book": briefing,
+                    "number": number,
+                    "owner": owner,
+                    "made_at": moment(at),
+                    "taken_at": "",
+                }
+            )
 
         self.write(take)
 
@@ -200,7 +217,7 @@ class DynamoSends(DynamoPeople):
         """See Store."""
 
         def note(work: Work) -> None:
-            if item := work.get((keys.turns(briefing), keys.digits(number))):
+            if item := work.get(keys.turn(briefing, number)):
                 work.put({**item, "taken_at": moment(at)})
 
         self.write(note)
@@ -209,7 +226,7 @@ class DynamoSends(DynamoPeople):
         """See Store."""
 
         def drop(work: Work) -> None:
-            key = keys.turns(briefing), keys.digits(number)
+            key = keys.turn(briefing, number)
             if (item := work.get(key)) and not item["taken_at"]:
                 work.delete(key)
 
@@ -227,6 +244,20 @@ class DynamoSends(DynamoPeople):
         opened = batch.opened(found[0])
         entry = opened.of(number)
         return (opened, entry) if entry else None
+
+    def find_subscriber(
+        self, work: Work, sending: Sending, number: int, public_id: bytes
+    ) -> tuple[Batch, Entry] | None:
+        """A subscriber as a recipient: under its number, or, in a sending that an older version has counted, by looking
+        through all of it.
+        """
+        if not sending.counted_anew:
+            return self.find(work, sending, number)
+        for each in self.batches(sending):
+            for entry in each.entries:
+                if entry.public_id == public_id:
+                    return self.find(work, sending, entry.number)
+        return None
 
     def _taken(self, briefing: str, number: int) -> Exception:
         from newsletter.errors import StoreError

@@ -7,6 +7,7 @@ from newsletter.store.sqlite.latecomers import SqliteLatecomers
 from newsletter.store.sqlite.ledger import SqliteLedger
 from newsletter.store.sqlite.letters import SqliteLetters
 from newsletter.store.sqlite.lists import SqliteLists
+from newsletter.store.sqlite.moving import SqliteMoving
 from newsletter.store.sqlite.people import SqlitePeople
 from newsletter.store.sqlite.proofs import SqliteProofs
 from newsletter.store.sqlite.sends import SqliteSends
@@ -25,5 +26,6 @@ class SqliteStore(
     SqliteLists,
     SqliteErasure,
     SqliteHealth,
+    SqliteMoving,
 ):
     """Keeps all promises of `Store`, each noun in its own module."""

@@ -1,0 +1,296 @@
+"""A DynamoDB store taken over into another, and another into it."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from typing import Any
+
+from newsletter.states import State
+from newsletter.store.dynamodb import batch, keys, people
+from newsletter.store.dynamodb.batch import Batch, Call, Entry, Told
+from newsletter.store.dynamodb.erasure import DynamoErasure
+from newsletter.store.dynamodb.letters import beside
+from newsletter.store.dynamodb.sends import LEFT_OUT, Sending
+from newsletter.store.dynamodb.table import Item, Key
+from newsletter.store.moving import COLUMNS, Kind, Row, line_row, missing_lines
+
+# The recipients of a sending that was taken over have this for the name of their draft.
+_DRAFT = "moved"
+_LEFT_OUT = 500
+_MONTH = len("2020-11")
+
+
+class DynamoMoving(DynamoErasure):
+    """Keeps the promises of `Moving`."""
+
+    def rows(self, kind: Kind, briefing: str = "") -> Iterator[Row]:
+        """See Moving."""
+        if kind is Kind.RECIPIENT:
+            yield from self._recipient_rows(briefing)
+        elif kind is Kind.EXCLUSION:
+            for number, reason in self.left_out(self._sending(briefing)):
+                yield {"briefing": briefing, "subscriber": number, "reason": reason}
+        elif kind is Kind.JOURNAL:
+            yield from map(line_row, self.journal.lines())
+        elif kind is Kind.NUMBER:
+            yield {"last": self.last_number()}
+        else:
+            for item in self._items_of(kind):
+                yield {name: _shown(item[name]) for name in COLUMNS[kind]}
+
+    def _items_of(self, kind: Kind) -> Iterator[Item]:
+        """Every item of a kind, with its columns."""
+        match kind:
+            case Kind.SUBSCRIBER:
+                yield from ({**item, "id": item["number"]} for item in self.subscribers())
+            case Kind.SUPPRESSION:
+                for partition in keys.suppressions():
+                    yield from ({**item, "address_key": item["sk"]} for item in self.table.query(partition))
+            case Kind.ERASED:
+                for partition in keys.erasures():
+                    yield from ({**item, "digest": item["sk"]} for item in self.table.query(partition))
+            case Kind.CONSENT:
+                yield from self._lines("CONSENT#")
+            case Kind.HISTORY:
+                yield from self._lines("HISTORY#")
+            case Kind.FORM:
+                yield from self._forms()
+            case Kind.LETTER:
+                yield from self.letters()
+            case Kind.TURN:
+                yield from self.table.query("TURN")
+            case Kind.CANARY:
+                yield from ({**item, "id": item["sk"]} for item in self.table.query("CANARY"))
+            case Kind.SEND:
+                for item in self.table.query("SEND"):
+                    if item["frozen_at"]:
+                        package = self.table.get(keys.package(str(item["sk"]), str(item["draft"])))
+                        document = zlib.decompress(bytes(package["package"])).decode() if package else ""  # type: ignore[arg-type]
+                        yield {**item, "briefing": item["sk"], "package": document}
+
+    def _lines(self, prefix: str) -> Iterator[Item]:
+        """What is kept of each person, of those who were erased too: the journal knows them."""
+        people = {bytes(item["public_id"]): None for item in self.subscribers()}  # type: ignore[arg-type]
+        people |= {line.who: None for line in self.journal.lines() if line.who}
+        for public_id in people:
+            yield from self.table.query(keys.person(public_id), prefix, f"{prefix}~")
+
+    def _forms(self) -> Iterator[Item]:
+        versions = {str(item["form"]) for item in self._lines("CONSENT#")}
+        versions |= {str(item["form"]) for item in self.letters()}
+        yield from self.table.get_many(keys.form(version) for version in sorted(versions) if version).values()
+
+    def _sending(self, briefing: str) -> Sending:
+        return self.sending_named(briefing) or self._draft(briefing)
+
+    def _draft(self, briefing: str) -> Sending:
+        """A sending whose recipients are taken over, before it is there itself."""
+        return Sending(briefing, _DRAFT, "", "", "", "", self.last_number(), 0, {}, "", "")
+
+    def _recipient_rows(self, briefing: str) -> Iterator[Row]:
+        for each in self.batches(self._sending(briefing)):
+            none = Call("", "")
+            for one in each.entries:
+                call = each.calls.get(one.attempt, none)
+                yield {
+                    "briefing": briefing, "number": one.number, "subscriber": one.subscriber or one.number,
+                    "public_id": one.public_id.hex(), "address": one.address, "address_key": one.key,
+                    "state": str(one.state), "attempt": one.attempt, "message_id": one.message_id, "evidence": one.words,
+                    "tries": one.tries, "changed_at": one.changed, "made_at": call.made, "answered_at": call.answered,
+                    "told": sorted(
+                        [*told, each.calls.get(told.attempt, none).made, each.calls.get(told.attempt, none).answered]
+                        for told in one.told
+                    ),
+                }  # fmt: skip
+
+    # -- taking over
+
+    def take(self, kind: Kind, rows: Iterable[Row], briefing: str = "") -> None:
+        """See Moving. History and letters have no key of their own here, so what is there of them goes first."""
+        match kind:
+            case Kind.SUBSCRIBER:
+                self.table.put_all(self._subscriber_items(rows))
+            case Kind.HISTORY:
+                self.table.delete_all(_key(item) for item in list(self._lines("HISTORY#")))
+                left: dict[bytes, list[str]] = {}
+                self.table.put_all(_history_items(rows, left))
+                self.table.put_all(self._leavings(left))
+            case Kind.CONSENT:
+                self.table.put_all(self._consent_items(rows))
+            case Kind.LETTER:
+                old = [key for item in self.letters() for key in (_key(item), *beside(item))]
+                self.table.delete_all(old)
+                self.table.put_all(item for row in rows for item in _letter_items(row))
+            case Kind.RECIPIENT:
+                self._clear(briefing, batch.PREFIX)
+                self.table.put_all(_batch_items(briefing, rows))
+            case Kind.EXCLUSION:
+                self._clear(briefing, LEFT_OUT)
+                self.table.put_all(_left_out_items(briefing, rows))
+            case Kind.SEND:
+                for row in rows:
+                    self.table.put_all(self._send_items(row))
+            case Kind.JOURNAL:
+                self.journal.write(missing_lines(rows, self.journal.lines()))
+            case Kind.NUMBER:
+                pk, sk = keys.SUBSCRIBER_COUNT
+                self.table.put_all({"pk": pk, "sk": sk, "n": row["last"]} for row in rows)
+            case _:
+                self.table.put_all(_plain_item(kind, row) for row in rows)
+
+    def _subscriber_items(self, rows: Iterable[Row]) -> Iterator[Item]:
+        for row in rows:
+            number = int(row["id"])
+            facts: Item = {
+                name: row[name] for name in COLUMNS[Kind.SUBSCRIBER] if name not in ("id", "public_id")
+            }
+            yield from people.items(number, {**facts, "public_id": bytes.fromhex(row["public_id"])})
+
+    def _leavings(self, left: Mapping[bytes, list[str]]) -> Iterator[Item]:
+        """When each left last, and how many left in each month."""
+        months = Counter(at[:_MONTH] for moments in left.values() for at in moments)
+        for month, count in months.items():
+            yield {"pk": "COUNT", "sk": month, "n": count}
+        for public_id, moments in left.items():
+            if mine := people.holder(self.read(), public_id):
+                yield {**mine, "left_at": max(moments)}
+
+    def _consent_items(self, rows: Iterable[Row]) -> Iterator[Item]:
+        for row in rows:
+            public_id = bytes.fromhex(row["public_id"])
+            pk, sk = keys.person(public_id), f"CONSENT#{row['letter']}"
+            yield {"pk": pk, "sk": sk, **row, "public_id": public_id, "letter": bytes.fromhex(row["letter"])}
+            mine = people.holder(self.read(), public_id)
+            if mine and mine["confirmed_at"] == row["confirmed_at"]:
+                yield {**mine, "consent": row["letter"]}
+
+    def _clear(self, briefing: str, prefix: str) -> None:
+        """What an earlier try has left of a sending."""
+        last = self.last_number()
+        for partition in keys.shards(briefing, _DRAFT, last):
+            found = self.table.query(partition, prefix, f"{prefix}~", only=("v",))
+            self.table.delete_all([_key(item) for item in found])
+
+    def _send_items(self, row: Row) -> Iterator[Item]:
+        """A sending, when all of it is there."""
+        briefing = str(row["briefing"])
+        pk, sk = keys.package(briefing, _DRAFT)
+        yield {"pk": pk, "sk": sk, "package": zlib.compress(row["package"].encode())}
+        facts = self._draft(briefing)
+        last = count = anew = 0
+        withdrawn = ""
+        for each in self.batches(facts):
+            for one in each.entries:
+                last, count = max(last, abs(one.number)), count + 1
+                anew = anew or int(one.number < 0)
+                if one.state is State.SKIPPED and one.words == "withdrawn by the operator":
+                    withdrawn = one.changed
+        reasons: Counter[str] = Counter()
+        for number, reason in self.left_out(facts):
+            last = max(last, number)
+            reasons[reason] += 1
+        pk, sk = keys.send(briefing)
+        kept = {name: row[name] for name in COLUMNS[Kind.SEND] if name not in ("briefing", "package")}
+        yield {
+            "pk": pk, "sk": sk, **kept, "draft": _DRAFT, "last": last, "recipients": count,
+            "exclusions": json.dumps(dict(sorted(reasons.items()))), "withdrawn": withdrawn, "counted_anew": anew,
+        }  # fmt: skip
+
+
+def _plain_item(kind: Kind, row: Row) -> Item:
+    """An item that has the columns of its row and nothing beside it."""
+    match kind:
+        case Kind.SUPPRESSION:
+            pk, sk = keys.suppression(row["address_key"])
+        case Kind.ERASED:
+            pk, sk = keys.erased(bytes.fromhex(row["digest"]))
+        case Kind.FORM:
+            pk, sk = keys.form(row["version"])
+        case Kind.TURN:
+            pk, sk = keys.turn(row["book"], row["number"])
+        case _:
+            pk, sk = "CANARY", row["id"]
+    return {"pk": pk, "sk": sk, **row}
+
+
+def _history_items(rows: Iterable[Row], left: dict[bytes, list[str]]) -> Iterator[Item]:
+    for row in rows:
+        public_id = bytes.fromhex(row["public_id"])
+        if row["what"] == "unsubscribed":
+            left.setdefault(public_id, []).append(row["at"])
+        yield {
+            "pk": keys.person(public_id),
+            "sk": f"HISTORY#{keys.order()}",
+            **row,
+            "public_id": public_id,
+        }
+
+
+def _letter_items(row: Row) -> Iterator[Item]:
+    letter_id = bytes.fromhex(row["id"])
+    pk, sk = keys.letter(letter_id)
+    public_id = bytes.fromhex(row["public_id"])
+    item: Item = {"pk": pk, "sk": sk, **row, "id": letter_id, "public_id": public_id, "order": keys.order()}
+    yield item
+    for key, facts in beside(item).items():
+        yield {"pk": key[0], "sk": key[1], **facts}
+
+
+def _batch_items(briefing: str, rows: Iterable[Row]) -> Iterator[Item]:
+    """Recipients in the order of their numbers, as batches."""
+
+    def partition(row: Row) -> str:
+        return keys.shard(briefing, _DRAFT, abs(int(row["number"])))
+
+    for here, some in groupby(rows, key=partition):
+        waiting = Batch(("", ""), [])
+        for row in some:
+            entry, calls = _entry(row)
+            if not waiting.entries:
+                waiting = Batch(batch.key_of(here, entry.number), [])
+            waiting.entries.append(entry)
+            waiting.calls |= calls
+            if len(waiting.entries) == batch.MOST:
+                yield batch.closed(waiting)
+                waiting = Batch(("", ""), [])
+        if waiting.entries:
+            yield batch.closed(waiting)
+
+
+def _entry(row: Row) -> tuple[Entry, dict[str, Call]]:
+    calls = {row["attempt"]: Call(row["made_at"], row["answered_at"])} if row["made_at"] else {}
+    told = []
+    for *one, made, answered in row["told"]:
+        told.append(Told(*one))
+        if made:
+            calls[told[-1].attempt] = Call(made, answered)
+    number, subscriber = int(row["number"]), int(row["subscriber"])
+    entry = Entry(
+        number, row["address"], row["address_key"], bytes.fromhex(row["public_id"]), row["changed_at"],
+        State(row["state"]), row["attempt"], row["message_id"], row["evidence"], row["tries"], told,
+        0 if subscriber == number else subscriber,
+    )  # fmt: skip
+    return entry, calls
+
+
+def _left_out_items(briefing: str, rows: Iterable[Row]) -> Iterator[Item]:
+    def partition(row: Row) -> str:
+        return keys.shard(briefing, _DRAFT, int(row["subscriber"]))
+
+    for here, some in groupby(sorted(rows, key=lambda row: int(row["subscriber"])), key=partition):
+        numbers = [(int(row["subscriber"]), row["reason"]) for row in some]
+        for start in range(0, len(numbers), _LEFT_OUT):
+            part = numbers[start : start + _LEFT_OUT]
+            yield {"pk": here, "sk": f"{LEFT_OUT}{keys.digits(part[0][0])}", "left_out": json.dumps(part)}
+
+
+def _shown(value: Any) -> Any:
+    return value.hex() if isinstance(value, bytes) else value
+
+
+def _key(item: Item) -> Key:
+    return str(item["pk"]), str(item["sk"])

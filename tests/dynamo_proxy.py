@@ -1,0 +1,207 @@
+"""Between a store and DynamoDB, over HTTP: counts what it costs, and makes it as bad as AWS can be.
+
+The servers that run on this machine look at no signature, so a request can be changed on its way.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+from base64 import b64decode
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
+from typing import Any
+from urllib.parse import urlsplit
+
+_BUSY = json.dumps(
+    {
+        "__type": "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException",
+        "message": "The level of configured provisioned throughput for the table was exceeded.",
+    }
+).encode()
+
+
+@dataclass
+class Proxy:
+    """What has gone through. Every n-th call is `throttled` (refused), of every n-th the answer is `lost`: 0 for none.
+
+    With `page`, a page of a query has one item, and a batch is answered in part.
+    """
+
+    url: str = ""
+    throttled: int = 0
+    lost: int = 0
+    page: bool = False
+    calls: Counter[str] = field(default_factory=Counter)
+    # By AWS's rules (developer guide, "DynamoDB capacity units"): a kilobyte of an item written, twice that in a
+    # transaction; four of one read consistently.
+    written: int = 0
+    read: int = 0
+    refused: int = 0
+    _number: Iterator[int] = field(default_factory=lambda: count(1))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def fresh(self) -> None:
+        """Forget what was counted."""
+        self.calls.clear()
+        self.written = self.read = self.refused = 0
+
+    def next(self) -> int:
+        """The how-manieth call this is."""
+        with self._lock:
+            return next(self._number)
+
+    def note(self, operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Count a call that was done."""
+        with self._lock:
+            self.calls[operation] += 1
+            self.written += _written(operation, asked)
+            self.read += _read(operation, asked, answer)
+
+
+@contextmanager
+def between(endpoint: str, **how: Any) -> Iterator[Proxy]:
+    """Serve on a port of its own, in front of `endpoint`."""
+    proxy = Proxy(**how)
+    host = urlsplit(endpoint).netloc
+
+    class Handler(_Handler):
+        at, behind = proxy, host
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        proxy.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        try:
+            yield proxy
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection; the one behind it is kept as long."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+    at: Proxy
+    behind: str
+
+    def setup(self) -> None:
+        super().setup()
+        self.onward = HTTPConnection(self.behind, timeout=60)
+
+    def finish(self) -> None:
+        self.onward.close()
+        super().finish()
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        number = self.at.next()
+        if self.at.throttled and number % self.at.throttled == 0 and "Table" not in operation:
+            self.at.refused += 1
+            self._answer(400, _BUSY)
+            return
+        left = self._lessen(operation, asked) if self.at.page else {}
+        headers = {
+            name: text
+            for name, text in self.headers.items()
+            if name.lower() not in ("host", "content-length", "expect")
+        }
+        self.onward.request("POST", "/", json.dumps(asked), headers)
+        got = self.onward.getresponse()
+        body = got.read()
+        if got.status == 200:
+            answer = json.loads(body)
+            self.at.note(operation, asked, answer)
+            if left:
+                answer |= left
+                body = json.dumps(answer).encode()
+        if self.at.lost and number % self.at.lost == 0 and operation != "CreateTable":
+            self.at.refused += 1
+            self.close_connection = True  # it was done, and nobody learns of it
+            return
+        self._answer(got.status, body)
+
+    def _lessen(self, operation: str, asked: dict[str, Any]) -> dict[str, Any]:
+        """Make a page of one item, or do half of a batch; what to answer of the other half."""
+        if operation == "Query":
+            asked["Limit"] = 1
+        if operation in ("BatchGetItem", "BatchWriteItem"):
+            ((table, work),) = asked["RequestItems"].items()
+            parts = work["Keys"] if operation == "BatchGetItem" else work
+            half = math.ceil(len(parts) / 2)
+            now, later = parts[:half], parts[half:]
+            if operation == "BatchGetItem":
+                asked["RequestItems"] = {table: {**work, "Keys": now}}
+                return {"UnprocessedKeys": {table: {**work, "Keys": later}} if later else {}}
+            asked["RequestItems"] = {table: now}
+            return {"UnprocessedItems": {table: later} if later else {}}
+        return {}
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *said: object) -> None:
+        """Say nothing."""
+
+
+def _size(item: Mapping[str, Mapping[str, Any]]) -> int:
+    """Bytes of an item, as DynamoDB counts them."""
+    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
+
+
+def _bytes(value: Mapping[str, Any]) -> int:
+    ((kind, told),) = value.items()
+    if kind == "S":
+        return len(told.encode())
+    if kind == "B":
+        return len(b64decode(told))
+    return len(str(told)) // 2 + 2
+
+
+def _units(size: int, unit: int) -> int:
+    return max(1, math.ceil(size / unit))
+
+
+def _written(operation: str, asked: Mapping[str, Any]) -> int:
+    if operation == "PutItem":
+        return _units(_size(asked["Item"]), 1024)
+    if operation in ("UpdateItem", "DeleteItem"):
+        return 1
+    if operation == "BatchWriteItem":
+        return sum(
+            _units(_size(one["PutRequest"]["Item"]) if "PutRequest" in one else 1, 1024)
+            for (requests,) in [asked["RequestItems"].values()]
+            for one in requests
+        )
+    if operation == "TransactWriteItems":
+        return sum(
+            2 * _units(_size(one["Put"]["Item"]) if "Put" in one else 1, 1024)
+            for one in asked["TransactItems"]
+        )
+    return 0
+
+
+def _read(operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
+    if operation == "GetItem":
+        return _units(_size(answer.get("Item", {})), 4096)
+    if operation == "BatchGetItem":
+        keys = sum(len(one["Keys"]) for one in asked["RequestItems"].values())
+        found = [item for items in answer["Responses"].values() for item in items]
+        return keys - len(found) + sum(_units(_size(item), 4096) for item in found)
+    if operation == "Query":
+        return _units(sum(_size(item) for item in answer["Items"]), 4096)
+    return 0
