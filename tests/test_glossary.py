@@ -14,6 +14,7 @@ from newsletter import glossary
 from newsletter.errors import ContentError
 from newsletter.glossary import Use
 from newsletter.mentions import sentence
+from newsletter.preview.reading import Reading
 from tests.conftest import Project
 
 TEXT = """\
@@ -55,6 +56,12 @@ def test_plurals_entities_and_compounds_are_found() -> None:
 @given(st.text(alphabet='KHIZPMUs<>/pa h2&;"(.’', max_size=60))
 def test_marking_up_changes_no_word(text: str) -> None:
     assert re.sub(r"<abbr[^>]*>|</abbr>", "", WORDS.mark(text)) == re.sub(r"<abbr[^>]*>|</abbr>", "", text)
+
+
+@given(st.text(alphabet='KHIZPMUs<>/pa h2&;"(.’', max_size=60))
+def test_what_was_marked_up_can_be_taken_out_again(text: str) -> None:
+    html, marks = glossary.marked(text, WORDS.uses(text))
+    assert glossary.unmarked(html, marks) == text
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,23 @@ def test_a_house_without_a_glossary_has_no_page_of_it(project: Project) -> None:
     assert not (project.path / "output/glossary").exists()
     assert "/glossary/" not in project.read("output/index.html")
     assert "/glossary/" not in project.read("output/sitemap.xml")
+
+
+def test_a_piece_that_is_read_again_is_marked_once_and_by_the_glossary_as_it_is_now(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.write("content/glossary.yml", TEXT)
+    project.analysis("a", "KH fired. KH denied it.")
+    monkeypatch.chdir(project.path)
+    preview = Reading({"OUTPUT_PATH": "build/preview", "NEWSLETTER_DRAFTS": True})
+    for expansion in ("Kataib Hizbullah", "Kataib Hizbullah", "Another name", ""):
+        project.write(
+            "content/glossary.yml", TEXT.replace("Kataib Hizbullah", expansion) if expansion else ""
+        )
+        assert preview.read() == ()
+        (article,) = preview.context["articles"]
+        marked = f'<abbr title="{expansion}">KH</abbr> fired.' if expansion else "KH fired."
+        assert article._content == f"<p>{marked} KH denied it.</p>\n"
 
 
 def test_the_houses_own_glossary_is_sound() -> None:

@@ -112,7 +112,7 @@ class Glossary:
 
     def mark(self, html: str, said: str = "") -> str:
         """The HTML with the first use of each abbreviation marked up; those that `said` uses already are left alone."""
-        return marked(html, self.uses(html), {use.term.name for use in self.uses(said) if use.short})
+        return marked(html, self.uses(html), {use.term.name for use in self.uses(said) if use.short})[0]
 
     def spell_html(self, html: str, done: set[str]) -> str:
         """The HTML with each abbreviation's words in brackets after its first use: "KH (Kataib Hizbullah)".
@@ -146,22 +146,30 @@ class Glossary:
         return text if spelled == escaped else unescape(spelled)
 
 
-def marked(html: str, uses: Sequence[Use], said: Collection[str] = ()) -> str:
-    """The HTML with the first of the `uses` of each abbreviation marked up, but for those whose names were `said`."""
+def marked(html: str, uses: Sequence[Use], said: Collection[str] = ()) -> tuple[str, tuple[str, ...]]:
+    """The HTML with the first of the `uses` of each abbreviation marked up, but for those whose names were `said`;
+    and what was put in, so that it can be taken out again.
+    """
     done = set(said)
     parts: list[str] = []
+    marks: list[str] = []
     at = 0
     for use in uses:
         if use.short and use.term.expansion and use.term.name not in done:
             done.add(use.term.name)
             form = html[use.start : use.end]
-            given = ' class="given"' if html[: use.start].endswith("(") else ""
-            parts += [
-                html[at : use.start],
-                f'<abbr{given} title="{escape(use.term.expansion)}">{form}</abbr>',
-            ]
+            given = ' class="given"' if html[use.start - 1 : use.start] == "(" else ""
+            marks.append(f'<abbr{given} title="{escape(use.term.expansion)}">{form}</abbr>')
+            parts += [html[at : use.start], marks[-1]]
             at = use.end
-    return "".join([*parts, html[at:]]) if parts else html
+    return "".join([*parts, html[at:]]) if parts else html, tuple(marks)
+
+
+def unmarked(html: str, marks: Iterable[str]) -> str:
+    """The HTML without those marks, as it was before."""
+    for mark in marks:
+        html = html.replace(mark, mark[mark.index(">") + 1 : -len("</abbr>")], 1)
+    return html
 
 
 def _any_of(words: Iterable[str]) -> str:

@@ -61,7 +61,7 @@ def _read(generators: Sequence[Generator]) -> None:
     context, settings = generators[0].context, generators[0].settings
     if not settings.get("NEWSLETTER_HISTORY"):
         return
-    known = past.read(Path(settings["PATH"]))
+    known = settings["NEWSLETTER_PAST"] = past.read(Path(settings["PATH"]), settings.get("NEWSLETTER_PAST"))
     if known is None:
         return
     if known.shallow:
@@ -78,12 +78,13 @@ def _read(generators: Sequence[Generator]) -> None:
         and analysis.history
         and len(stages := known.stages.get(analysis.source, ())) > 1
     ]
+    # A preview keeps its pieces from one reading to the next, each with its history.
+    pieces = [(article, stages) for article, stages in pieces if getattr(article, "stages", ()) != stages]
     texts = known.texts(stage.blob for _, stages in pieces for stage in stages)
     zone, now = settings["PUBLICATION"].zone, datetime.now(UTC)
     for article, stages in pieces:
         seen = versions.seen(stages, texts, zone, now)
-        if len(seen) > 1:
-            article.history = steps(seen)
+        article.stages, article.history = stages, steps(seen) if len(seen) > 1 else []
 
 
 class HistoryWriter(Generator):  # type: ignore[misc]  # pelican has no types

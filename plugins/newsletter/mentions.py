@@ -18,7 +18,7 @@ from pelican.utils import slugify
 
 from newsletter import glossary
 from newsletter.errors import ContentError
-from newsletter.glossary import Glossary, Kind, Term, Use, marked
+from newsletter.glossary import Glossary, Kind, Term, Use, marked, unmarked
 from newsletter.reader import FINDINGS
 
 # Where a build keeps its glossary among Pelican's settings.
@@ -123,7 +123,9 @@ def _begin(pelican: Any) -> None:
 def _set_up(generator: Generator) -> None:
     """Give every template the filter `gloss`, and the glossary to whoever else asks for it."""
     settings = generator.settings
-    if SETTING not in settings:
+    if SETTING not in settings or isinstance(
+        generator, ArticlesGenerator
+    ):  # Pelican's first; a preview reads again
         path = Path(settings["PATH"], glossary.FILE)
         try:
             settings[SETTING] = glossary.load(path, os.path.relpath(path))
@@ -138,7 +140,7 @@ def _mark(generator: ArticlesGenerator) -> None:
     """Mark up the pieces, and note who is named where."""
     words: Glossary = generator.settings[SETTING]
     articles = [article for article in generator.articles if hasattr(article, "analysis")]
-    listed = entries(words.terms.values(), _marked(articles, words) if words.terms else ())
+    listed = entries(words.terms.values(), _marked(articles, words))
     generator.context["glossary"] = [
         (kind, [entry for entry in listed if entry.term.kind is kind]) for kind in Kind
     ]
@@ -147,10 +149,14 @@ def _mark(generator: ArticlesGenerator) -> None:
 def _marked(articles: Iterable[Any], words: Glossary) -> Iterator[Reading]:
     """Mark up one piece after another; yields what was read in it."""
     for article in articles:
+        if not words.terms and not getattr(article, "marks", ()):
+            continue
+        # A preview keeps its pieces from one reading to the next.
+        article._content = unmarked(article._content or "", getattr(article, "marks", ()))
         reading = read(article, words)
         *short, (body, uses) = reading.texts
         said = {use.term.name for _, some in short for use in some if use.short}
-        article._content = marked(body, uses, said)
+        article._content, article.marks = marked(body, uses, said)
         yield reading
 
 

@@ -36,11 +36,12 @@ class Stage:
 @dataclass(frozen=True, slots=True)
 class Past:
     """The past of everything below a folder. `stages` by the present path below it, the oldest first; `shallow` tells
-    a clone that was made without its past: then there are none.
+    a clone that was made without its past: then there are none. `head` is the commit up to which it goes.
     """
 
     root: Path
     stages: Mapping[str, tuple[Stage, ...]]
+    head: str = ""
     shallow: bool = False
 
     def texts(self, blobs: Iterable[str]) -> dict[str, bytes]:
@@ -52,15 +53,21 @@ class Past:
         return dict(_batch(done or b""))
 
 
-def read(root: Path) -> Past | None:
-    """The past of the files below `root`; None where there is no git, or `root` is in no repository."""
-    shallow = _git(root, "rev-parse", "--is-shallow-repository")
-    if shallow is None:
+def read(root: Path, known: Past | None = None) -> Past | None:
+    """The past of the files below `root`; None where there is no git, no repository, or no commit yet.
+
+    `known` is the past as it was read before: it is the answer if nothing has been committed since.
+    """
+    answer = _git(root, "rev-parse", "--is-shallow-repository", "HEAD")
+    if answer is None:
         return None
-    if shallow.strip() == b"true":
-        return Past(root, {}, shallow=True)
+    shallow, head = answer.decode("ascii").split()
+    if known and known.root == root and known.head == head:
+        return known
+    if shallow == "true":
+        return Past(root, {}, head, shallow=True)
     log = _git(root, *_LOG, _FORMAT, "--", ".")
-    return Past(root, stages(log)) if log is not None else None
+    return Past(root, stages(log), head) if log is not None else None
 
 
 def head(root: Path) -> str | None:

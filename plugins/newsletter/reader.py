@@ -43,7 +43,7 @@ _PELICAN_STATUSES = {"draft", "published", "hidden", "skip"}
 _TAKEN = frozenset(dir(Article)) | {
     "analysis", "articles", "author", "authors", "briefing", "category", "context", "in_default_lang", "lang",
     "locale_date", "locale_modified", "metadata", "modified", "month", "override_save_as", "override_url", "path",
-    "reader", "related", "relative_source_path", "settings", "source_path", "tags", "template", "timezone",
+    "history", "marks", "reader", "related", "relative_source_path", "stages", "settings", "source_path", "tags", "template", "timezone",
     "translations", "classic", "front", "held", "date_format", "translation", "translation_id", "preheader", "subject",
 }  # fmt: skip
 # What a site that moves in may go on saying; where it leads is checked before anything is written.
