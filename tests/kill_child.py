@@ -90,7 +90,7 @@ class Hasty(Ses):
 class FiveAtATime(Ses):
     """Small calls, so that a world of thirteen recipients has three of them."""
 
-    def __init__(self, read_seconds: float) -> None:
+    def __init__(self, read_seconds: float = Evening.read_seconds) -> None:
         super().__init__("newsletter")
         self._hasty = Hasty(read_seconds)
 

@@ -88,7 +88,7 @@ def mailed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Month]:
         fill(store, 20)
         store.freeze(FROZEN, clock())
         store.import_subscribers([person("reader0009", Subscription.UNSUBSCRIBED)])
-        ses = FiveAtATime("newsletter")
+        ses = FiveAtATime()
         links = Links("https://briefing.example.org", (b"k" * 32,))
         Delivery(store, ses, links, clock, clock.pause).run(FROZEN)
         queue = EventQueue(served.server.queue_url, served.server.topic_arn)
