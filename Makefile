@@ -21,7 +21,7 @@ LOCALLY := $(NEWSLETTER) local-ses --
 endif
 
 .DEFAULT_GOAL := all
-.PHONY: all help setup html briefing send serve preview check publish test test-long lint bench bench-preview bench-send bench-door audit screenshots pictures lock clean distclean
+.PHONY: all help setup html briefing send serve preview check hooks publish test test-long lint bench bench-preview bench-send bench-door audit screenshots pictures lock clean distclean
 
 all: html send ## Publish the latest month here: build, package, mail it into var/mailbox/ (the default)
 	@echo
@@ -58,6 +58,9 @@ publish: html ## Build the site and bring what has changed to its bucket (SITE_B
 .PHONY: lambda bench-cold scale
 lambda: html ## Pack what AWS Lambda runs: build/lambda.zip, the same bytes from the same input
 	@$(BIN)/python infra/archive.py
+
+hooks: $(VENV)/dev.stamp ## Have git check each commit before it is made (once)
+	@$(BIN)/pre-commit install
 
 test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q

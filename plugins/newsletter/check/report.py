@@ -42,7 +42,8 @@ def show(findings: Sequence[Finding], line_of: Callable[[str, int], str]) -> Non
         if finding.column:
             for row in _excerpt(line_of(finding.path, finding.line), finding, style):
                 console.print(row)
-        where = f"{finding.field}: " if finding.field and not finding.column else ""
+        goes_on = finding.reason[:1].islower()  # "is missing": the sentence begins with the field's name
+        where = f"{finding.field}: " if finding.field and (goes_on or not finding.column) else ""
         _wrapped(console, where + finding.reason, "")
         if finding.mend:
             _wrapped(console, finding.mend, "→ ")
