@@ -93,9 +93,7 @@ def stages(log: bytes) -> dict[str, tuple[Stage, ...]]:
         path = now.setdefault(name, name)
         found.setdefault(path, []).append(Stage(since, blob))
         if status in ("A", "R", "C"):
-            # Before this, a file of that name was another one.
-            gone.add(name)
-            del now[name]
+            del now[name]  # before this, a file of that name was another one
             if status == "R" and names[0] not in now:
                 gone.discard(names[0])
                 now[names[0]] = path
