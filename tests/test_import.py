@@ -110,6 +110,20 @@ def test_text_boxes_changes_and_comments_are_kept_each_in_its_way(tmp_path: Path
     assert reading.read(path).notes == ("2 tracked changes were taken as accepted.",)
 
 
+def test_what_markdown_has_no_words_for_stands_beside_the_text(tmp_path: Path) -> None:
+    document = docx.Document()
+    document.add_heading("A claim about Iraq", 0)
+    document.add_paragraph("It follows from ").add_run("EQUATION")
+    equation = (
+        '</w:r><m:oMath xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"><m:r><m:t>growth</m:t></m:r>'
+        "</m:oMath><w:r>"
+    )
+    path = word_sample.save(document, tmp_path / "a.docx", {"EQUATION": equation})
+    text, _ = file_of(path)
+    assert "growth" in text
+    assert "#   Not placed: It follows from growth" in text
+
+
 def _zip(parts: dict[str, bytes]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -242,6 +256,20 @@ def test_a_saved_page_gives_its_article_notes_and_pictures(tmp_path: Path) -> No
     assert "alert" not in text
     assert "#   Around the article: All rights reserved" in text
     assert lost("Port House Home page All rights reserved The port stays shut", text) == Counter()
+
+
+def test_a_post_of_substacks_export_has_its_headline_from_the_list_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "posts").mkdir()
+    (tmp_path / "posts.csv").write_text(
+        "post_id,post_date,title,subtitle\n7.port,2020-05-03T07:00:00.000Z,The port,It stays shut.\n"
+    )
+    (tmp_path / "posts/7.port.html").write_text(
+        "<p>First paragraph, which is long enough.</p><h2>Why</h2><p>Because.</p>"
+    )
+    front = file_of(tmp_path / "posts/7.port.html")[1]
+    assert (front.fields["title"], front.fields["summary"]) == ("The port", "It stays shut.")
+    assert front.fields["date"] == "2020-05-03"
+    assert "First paragraph, which is long enough." in front.body
 
 
 # -- Any document at all

@@ -2,12 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from newsletter.errors import ContentError, Finding
 from newsletter.manuscript import Manuscript
 
 _MARKDOWN = (".md", ".markdown", ".mkd", ".mdown")
+
+
+def moved_in(manuscript: Manuscript, stated: Mapping[str, str]) -> Manuscript:
+    """A manuscript with what a list beside it says of it: its title, its subtitle, its day."""
+    return replace(
+        manuscript,
+        title=stated.get("title") or manuscript.title,
+        summary=stated.get("subtitle") or manuscript.summary,
+        left_out=(*manuscript.left_out, *_second(manuscript.title, stated.get("title")),
+                  *_second(manuscript.summary, stated.get("subtitle"))),
+        fields={**manuscript.fields, **({"date": stated["date"]} if stated.get("date") else {})},
+    )  # fmt: skip
+
+
+def _second(found: str, stated: str | None) -> tuple[str, ...]:
+    """What was found in the text and has to stand back behind what is stated."""
+    return (f"In the text: {found}",) if stated and found and found != stated else ()
 
 
 def read(path: Path) -> Manuscript:
@@ -28,6 +47,8 @@ def read(path: Path) -> Manuscript:
         from newsletter.manuscript import web
 
         sheet = web.read(path, data)
+        if stated := web.beside_substack(path):
+            return moved_in(layout.arrange(sheet), stated)
     elif ending in (".txt", ".text"):
         from newsletter.manuscript import plain
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,21 @@ def read(path: Path, data: bytes) -> Sheet:
     html = "".join(parser.tostring(child, encoding="unicode") for child in article)
     html = f"<p>{article.text}</p>{html}" if (article.text or "").strip() else html
     return Sheet(html, source, tuple(pictures), tuple(left_out), tuple(notes))
+
+
+def beside_substack(path: Path) -> dict[str, str]:
+    """What Substack's export says of a post: posts.csv beside the folder of pages that have no headline in them."""
+    for folder in (path.resolve().parent, path.resolve().parent.parent):
+        try:
+            with (folder / "posts.csv").open(encoding="utf-8-sig", newline="") as file:
+                for row in csv.DictReader(file):
+                    if row.get("post_id") == path.stem:
+                        day = (row.get("post_date") or "")[:10]
+                        found = {key: " ".join((row.get(key) or "").split()) for key in ("title", "subtitle")}
+                        return {**found, "date": day if re.fullmatch(r"\d{4}-\d{2}-\d{2}", day) else ""}
+        except (OSError, UnicodeDecodeError, csv.Error):
+            continue
+    return {}
 
 
 _BOMS = (b"\xff\xfe", b"\xfe\xff")

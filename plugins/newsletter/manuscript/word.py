@@ -19,6 +19,8 @@ from newsletter.errors import ContentError, Finding
 from newsletter.manuscript import Picture, Sheet
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
+_MATH = "{http://schemas.openxmlformats.org/officeDocument/2006/math}t"
+_DRAWN = "{http://schemas.openxmlformats.org/drawingml/2006/main}t"
 # What an old .doc and a .docx with a password both begin with: the OLE container.
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _LARGEST = 100_000_000  # bytes of the file
@@ -124,7 +126,7 @@ def _parts(data: bytes) -> tuple[str, list[str], list[str]]:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in sorted(archive.namelist()):
             match = re.fullmatch(
-                r"word/(document|footnotes|endnotes|comments|header\d*|footer\d*)\.xml", name
+                r"word/(document|footnotes|endnotes|comments|header\d*|footer\d*|diagrams/data\d*)\.xml", name
             )
             if not match:
                 continue
@@ -135,6 +137,8 @@ def _parts(data: bytes) -> tuple[str, list[str], list[str]]:
             if match[1] in ("document", "footnotes", "endnotes"):
                 source += said
                 changes += sum(1 for _ in root.iter(f"{_W}ins", f"{_W}del", f"{_W}moveFrom"))
+            elif match[1].startswith("diagrams"):
+                left_out += [f"In a drawing: {each.text}" for each in root.iter(_DRAWN) if each.text]
             elif match[1] == "comments":
                 left_out += [f"A comment in the margin: {text}" for text in said]
             else:
@@ -151,13 +155,15 @@ def _paragraphs(root: Any) -> Iterator[str]:
         if any(_is_copy(parent) for parent in paragraph.iterancestors()):
             continue
         words: list[str] = []
-        for element in paragraph.iter(f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}cr", f"{_W}noBreakHyphen"):
+        for element in paragraph.iter(
+            _MATH, f"{_W}t", f"{_W}tab", f"{_W}br", f"{_W}cr", f"{_W}noBreakHyphen"
+        ):
             owner = next(parent for parent in element.iterancestors(f"{_W}p"))
             if owner is not paragraph or any(
                 parent.tag == f"{_W}moveFrom" for parent in element.iterancestors()
             ):
                 continue
-            if element.tag == f"{_W}t":
+            if element.tag in (_MATH, f"{_W}t"):
                 words.append(element.text or "")
             else:
                 words.append("-" if element.tag == f"{_W}noBreakHyphen" else " ")
