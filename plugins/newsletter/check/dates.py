@@ -22,6 +22,7 @@ _AGO = re.compile(
     r"(?P<unit>day|week|fortnight|month|year)s? ago\b", re.IGNORECASE,
 )  # fmt: skip
 _WHICH = re.compile(r"\b(?P<which>last|next|this) (?P<unit>month|year)\b", re.IGNORECASE)
+_YEAR = re.compile(r"(last|next|this) year(?:,? in |,? | \()((?:19|20)\d\d)(?!\d)", re.IGNORECASE)
 # What stands between such words and their date: "two weeks ago, on 2 October", "last month (September)".
 _LEADS_ON = re.compile(r"\s*[,(–—-]?\s*(?:on|in|at)?\s*(?:the\s+|late\s+|early\s+|mid-)?\Z")
 _LEADS_BACK = re.compile(r"\s*[,)]?\s*(?:just |only |about |some |barely )?\Z")
@@ -30,7 +31,9 @@ _NEXT_SENTENCE = re.compile(r"\s*[.;:]\s+(?:At|In|During|After|Since)\s+(?:the|t
 _UNITS = {"day": 1, "week": 7, "fortnight": 14, "month": 30.44, "year": 365.25}
 # How far off each may be, in days, before it is told: people round.
 _SLACK = {"day": 1, "week": 4, "fortnight": 5, "month": 12, "year": 100}
-_NUMBER = r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)\s?(%|per cent|million|billion|trillion|bn|m\b)?"
+_NUMBER = (
+    r"(\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?)(?:\s?(%|per cent|million|billion|trillion|bn|m)(?!\w))?"
+)
 _CHANGE = re.compile(
     r"\b(?P<verb>rose|risen|rises|rise|grew|grown|grows|climbed|climbs|increased|increases|increase|jumped|doubled"
     r"|trebled|tripled|quadrupled|fell|fallen|falls|fall|dropped|drops|declined|declines|decreased|shrank|shrunk"
@@ -106,6 +109,13 @@ def relative_times(document: Document, house: House) -> Iterator[Finding]:
                 reason = f"“{match[0]}” from {_said(published)}, when this is published, is not {_words(text, mention)}."
                 yield document.within(passage, *match.span(), reason, "Mend the one or the other.")
 
+    for passage in document.passages:
+        for match in _YEAR.finditer(passage.text) if " year" in passage.text else ():
+            year = published.year + {"last": -1, "this": 0, "next": 1}[match[1].lower()]
+            if int(match[2]) != year:
+                reason = f"“{match[1]} year” from {_said(published)}, when this is published, is {year}."
+                yield document.within(passage, *match.span(), reason, "Mend the one or the other.")
+
 
 def _said(day: date) -> str:
     return f"{day.day} {day:%B %Y}"
@@ -129,12 +139,11 @@ def _off(match: re.Match[str], mention: Mention, published: date) -> str:
     unit = match["unit"].lower()
     expected = published - timedelta(days=number * _UNITS[unit])
     slack = timedelta(days=_SLACK[unit] * (1 + number / 6))
-    first, last = mention.nearest(published)
-    if not mention.year and first > published:
-        first, last = mention.dates(first.year - 1)
-    if first - slack <= expected <= last + slack:
+    years = [mention.year] if mention.year else [published.year, published.year - 1, expected.year]
+    spans = [mention.dates(year) for year in years]
+    if any(first - slack <= expected <= last + slack for first, last in spans):
         return ""
-    days = min(abs((first - published).days), abs((last - published).days))
+    days = min(abs((day - published).days) for first, last in spans for day in (first, last))
     return f"that is {days} days away" if days < 60 else f"that is {round(days / 7)} weeks away"
 
 
@@ -205,22 +214,42 @@ def changes(document: Document, house: House) -> Iterator[Finding]:
     """“Rose from 9 to 7”, “doubled from 10 to 40”."""
     for passage in document.passages:
         for match in _changes(passage.text):
-            verb, one, unit, other, other_unit = match["verb"].lower(), match[2], match[3], match[4], match[5]
-            before, after = float(one.replace(",", "")), float(other.replace(",", ""))
-            if (unit and unit != other_unit) or (_is_year(one) and _is_year(other)) or not before:
+            one, other = match[2], match[4]
+            pair = _pair(one, match[3] or "", other, match[5] or "")
+            if pair is None or (_is_year(one) and _is_year(other)):
                 continue
+            verb = match["verb"].lower()
             low, high = _TIMES.get(verb, (0.0, 1.0) if verb in _DOWN else (1.0, float("inf")))
-            if not low <= after / before <= high:
+            if not low <= pair[1] / pair[0] <= high:
                 reason = f"From {one} to {other} is not “{verb}”."
-                yield document.within(
-                    passage, match.start(), match.end(), reason, "Mend the word or a number."
-                )
+                yield document.within(passage, *match.span(), reason, "Mend the word or a number.")
+
+
+_SCALES = {"million": 1e6, "m": 1e6, "billion": 1e9, "bn": 1e9, "trillion": 1e12}
+
+
+def _pair(one: str, unit: str, other: str, other_unit: str) -> tuple[float, float] | None:
+    """Two numbers in one unit; None if they cannot be compared."""
+    before, after = float(one.replace(",", "")), float(other.replace(",", ""))
+    if unit == other_unit or (
+        not unit and (other_unit not in _SCALES or before < 1000)
+    ):  # "from 3 to 5 million"
+        return (before, after) if before else None
+    if unit in ("", *_SCALES) and other_unit in _SCALES:
+        return (before * _SCALES.get(unit, 1), after * _SCALES[other_unit]) if before else None
+    return None
 
 
 def _changes(text: str) -> Iterator[re.Match[str]]:
     """Where a change from one number to another is told; looked for only around "from 9"."""
+    seen = -1
     for hint in _FROM.finditer(text):
-        yield from _CHANGE.finditer(text, max(0, hint.start() - 60), hint.end() + 60)
+        last = min(len(text), hint.end() + 100)
+        for match in _CHANGE.finditer(text, max(0, hint.start() - 60, seen), last):
+            # What ends with the window may be cut off in the middle of a number.
+            if match.start() <= hint.start() < match.end() and (match.end() < last or last == len(text)):
+                seen = match.end()
+                yield match
 
 
 def _is_year(number: str) -> bool:

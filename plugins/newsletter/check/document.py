@@ -31,6 +31,8 @@ _NOISE = (
     ("://", re.compile(r"https?://[^\s<>|]+")),
     ("]: ", re.compile(r"^[ ]{0,3}\[[^\]\n]+\]: .*$", re.MULTILINE)),
 )
+# Stands for code and bare addresses: no word, and no space between two words either.
+_OBJECT = "\ufffc"
 _TAG = re.compile(
     r'<(h[1-6]|p|dt|td|th|a|img|code|pre)(?: id="([^"]*)")? data-sourcepos="(\d+):(\d+)-(\d+):(\d+)"([^>]*)>'
 )
@@ -176,10 +178,10 @@ class Document:
         body = self.front.body
         for sign, noise in _NOISE:
             if sign in body:
-                body = noise.sub(_blank, body)
+                body = noise.sub(_filled if sign == "://" else _blank, body)
         for start, end in self._tags[2] if "<code" in self._html else ():
             start, end = start - self.body_start, end - self.body_start
-            body = body[:start] + _blanked(body[start:end]) + body[end:]
+            body = body[:start] + _blanked(body[start:end], _OBJECT) + body[end:]
         return body
 
     @cached_property
@@ -307,5 +309,9 @@ def _blank(match: re.Match[str]) -> str:
     return _blanked(match[0])
 
 
-def _blanked(text: str) -> str:
-    return "\n".join(" " * len(line) for line in text.split("\n")) if "\n" in text else " " * len(text)
+def _filled(match: re.Match[str]) -> str:
+    return _blanked(match[0], _OBJECT)
+
+
+def _blanked(text: str, sign: str = " ") -> str:
+    return "\n".join(sign * len(line) for line in text.split("\n")) if "\n" in text else sign * len(text)

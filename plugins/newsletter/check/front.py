@@ -109,7 +109,10 @@ def _placed(document: Document, finding: Finding) -> Finding:
             )
         else:
             value = value.get(part) if isinstance(value, dict) else None
-    words = value if isinstance(value, str) and "\n" not in value else ""
+    is_of_value = (
+        isinstance(value, str) and "\n" not in value and not finding.reason.startswith("is no field")
+    )
+    words = value if is_of_value else ""
     placed = document.field(
         finding.field, words or finding.field.rpartition(".")[2].partition("[")[0], finding.reason
     )

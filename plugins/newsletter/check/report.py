@@ -23,6 +23,21 @@ def counts(findings: Sequence[Finding]) -> tuple[int, int]:
     return errors, len(findings) - errors
 
 
+def sentence(files: int, errors: int, warnings: int, mended: int) -> str:
+    """What is to be said of so many files: "22 files: 1 mended, 2 errors, 3 warnings"."""
+    told = [
+        f"{mended} mended" if mended else "",
+        _many(errors, "error") if errors else "",
+        _many(warnings, "warning") if warnings else "",
+        "" if errors or warnings else "nothing to mend",
+    ]
+    return f"{_many(files, 'file')}: {', '.join(filter(None, told))}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def show(findings: Sequence[Finding], line_of: Callable[[str, int], str]) -> None:
     """Each finding at its place, with the line it is in and how to mend it. `line_of(path, line)` reads a file."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)

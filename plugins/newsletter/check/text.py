@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import compress, pairwise
 from operator import eq
 
-from newsletter.check.document import Document
+from newsletter.check.document import Document, Kind
 from newsletter.check.house import House
 from newsletter.check.rule import rule
 from newsletter.errors import Finding, Severity
@@ -74,9 +74,18 @@ def placeholders(document: Document, house: House) -> Iterator[Finding]:
     """`{{` or `}}` in what is mailed: SES would take it for a placeholder of its template."""
     if "{{" not in document.text and "}}" not in document.text:
         return
-    for match in re.finditer(r"\{\{|\}\}", document.text):
-        reason = f"{match[0]} would break the email: SES takes it for a placeholder."
-        yield document.at(match.start(), match.end(), reason, "Write one brace, or say it in words.")
+    mailed = document.kind in (Kind.BRIEFING, Kind.ERRATUM)  # code and all; of a piece the words alone
+    for start, text in _texts(document, mailed):
+        for match in re.finditer(r"\{\{|\}\}", text):
+            reason = f"{match[0]} would break the email: SES takes it for a placeholder."
+            at = start + match.start(), start + match.end()
+            yield document.at(*at, reason, "Write one brace, or say it in words.")
+
+
+def _texts(document: Document, whole: bool) -> Iterator[tuple[int, str]]:
+    """The head and the body with their places; of the body the prose alone, or the whole of it."""
+    yield 0, document.text[: document.body_start]
+    yield document.body_start, document.front.body if whole else document.prose
 
 
 @rule("T207", "doubled word", Severity.WARNING)
@@ -91,6 +100,8 @@ def doubled_words(document: Document, house: House) -> Iterator[Finding]:
             first, gap, second = match.groups()
             if first.lower() in _RIGHT_TWICE or (first[0].isupper() and second[0].isupper()):
                 continue
+            if first != second and len(first) > 1 and first.isupper() != second.isupper():
+                continue  # "IS is weak"
             same = "\n" not in gap and first.lower() == second.lower()
             yield document.within(
                 passage,
