@@ -19,10 +19,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+import build
 from rich.console import Console
 from rich.table import Table
-
-import build
 
 HUGO, FIRST, AGAIN = "Hugo, no .Related", "check", "check again"
 REACH = {FIRST: 1.0, AGAIN: 0.2}

@@ -49,8 +49,9 @@ def across(shelf: Shelf, house: House, now: datetime) -> Iterator[Finding]:
     by_address: dict[str, str] = {}
     for path, facts in shelf.facts.items():
         if facts.address and (first := by_address.setdefault(facts.address, path)) != path:
-            reason = f"{facts.address} is the address of {first} as well."
-            yield F105.stamp(_at(path, facts.place, reason, "Give it another slug."))
+            for one, other in ((path, first), (first, path)):
+                reason = f"{facts.address} is the address of {other} as well."
+                yield F105.stamp(_at(one, shelf.facts[one].place, reason, "Give one of them another slug."))
         yield from _future(path, facts, now)
         yield from _pictures(path, facts, shelf)
     for path, facts in shelf.facts.items():

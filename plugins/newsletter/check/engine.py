@@ -75,7 +75,7 @@ def conclude(
     """Everything to tell, in the order of the files' names and lines.
 
     `size_of` answers with the bytes of a file below content/, None if it is not there. `others` are findings from
-    elsewhere (git's past), `refused` what a build would say: the latter is told where no error is found on that line.
+    elsewhere (git's past), `refused` what a build would say: the latter is told where no error is found on that line or in that field.
     Both may be silenced as well.
     """
     by_path = {reading.path: reading for reading in readings}
@@ -83,11 +83,10 @@ def conclude(
     shelf = Shelf({path: each.facts for path, each in by_path.items() if each.facts}, size_of)
     for finding in (*across(shelf, house, now), *others):
         found.setdefault(finding.path, []).append(finding)
-    said = {
-        (each.path, each.line) for all_ in found.values() for each in all_ if each.severity is Severity.ERROR
-    }
+    errors = [each for all_ in found.values() for each in all_ if each.severity is Severity.ERROR]
+    said = {(each.path, place) for each in errors for place in (each.line, each.field) if place}
     for finding in refused:
-        if (finding.path, finding.line) not in said:
+        if said.isdisjoint(((finding.path, finding.line), (finding.path, finding.field))):
             found.setdefault(finding.path, []).append(finding)
     told = [
         finding

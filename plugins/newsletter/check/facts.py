@@ -63,7 +63,9 @@ def facts_of(document: Document, house: House) -> Facts:
         date=written.isoformat() if written else "",
         is_draft=status(document.front) is not Status.PUBLISHED,
         is_stated=bool(stated),
-        place=_of_field(document, "slug", str(fields["slug"])) if fields.get("slug") else Spot("---", 1, 1),
+        place=_of_field(document, "slug", str(fields["slug"]))
+        if fields.get("slug")
+        else Spot("---", 1, 1, "slug"),
         date_place=_of_field(document, "date", str(fields["date"])) if written else Spot("", 1, 1),
         aliases=words(document.front, "aliases") if fields.get("aliases") else (),
         ids=document.ids,

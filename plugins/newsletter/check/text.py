@@ -146,9 +146,10 @@ def unclosed_quotations(document: Document, house: House) -> Iterator[Finding]:
 def _unmatched(paragraph: str, following: str) -> int:
     """Where a mark stands alone; -1 if none does. A quotation of several paragraphs opens in each, and closes once."""
     opened = -1
-    for match in re.finditer(r'[“”]|(?<!\d)"|(?<=\d)"(?=[\s,.;:]*$)', paragraph):
+    for match in re.finditer(r'[„“”]|(?<!\d)"|(?<=\d)"(?=[\s,.;:]*$)', paragraph):
         sign, at = match[0], match.start()
-        closes = sign == "”" or (sign == '"' and opened >= 0 and paragraph[opened] == '"')
+        inner = paragraph[opened] if opened >= 0 else ""
+        closes = sign == "”" or (sign == '"' == inner) or (sign == "“" and inner == "„")
         if not closes:
             if opened >= 0 and sign == "“":
                 return opened
