@@ -59,13 +59,11 @@ publish: html ## Build the site and bring what has changed to its bucket (SITE_B
 lambda: html ## Pack what AWS Lambda runs: build/lambda.zip, the same bytes from the same input
 	@$(BIN)/python infra/archive.py
 
-<<<<<<< HEAD
 hooks: $(VENV)/dev.stamp ## Have git check each commit before it is made (once)
 	@$(BIN)/pre-commit install
-=======
+
 check-corpus: $(VENV)/dev.stamp ## How much of what is marked in tests/check_corpus/ is found, and how much besides
 	@$(BIN)/python tests/check_corpus.py
->>>>>>> 3d6567a (newsletter check: its rules held to their pages and to a corpus; hooks, list of rules)
 
 test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q
