@@ -55,7 +55,7 @@ check: $(VENV)/run.stamp ## Say what is wrong with the content, and where; write
 publish: html ## Build the site and bring what has changed to its bucket (SITE_BUCKET); ARGS=--dry-run shows what
 	@$(NEWSLETTER) publish $(ARGS)
 
-.PHONY: lambda bench-cold scale
+.PHONY: lambda bench-cold bench-publish scale
 lambda: html ## Pack what AWS Lambda runs: build/lambda.zip, the same bytes from the same input
 	@$(BIN)/python infra/archive.py
 
@@ -98,6 +98,13 @@ bench-door: html $(VENV)/dev.stamp ## Sign-ups and one-clicks a second, beside a
 
 bench-cold: html $(VENV)/dev.stamp ## What a Lambda function imports at a cold start, beside starlette and boto3 alone
 	@$(BIN)/python tests/bench/cold.py
+
+bench-publish: $(VENV)/dev.stamp ## Publish a site of 10,000 pieces to ministack's S3: first, again, after one edit
+	@PYTHONPATH=. $(BIN)/python tests/bench/publish.py
+
+scale: $(VENV)/dev.stamp ## Measure what a mailing asks of DynamoDB, simulate 10,000,000 recipients, write docs/scale.md
+	@PYTHONPATH=. $(BIN)/python -m tests.scale.counts
+	@PYTHONPATH=. $(BIN)/python -m tests.scale.write
 
 audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.json ## Hold every kind of page against the standards (needs Node and Java)
 	@$(BIN)/python tests/audit/audit.py

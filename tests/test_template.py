@@ -149,6 +149,14 @@ def test_each_function_has_a_role_a_log_and_an_alarm_of_its_own(template: dict[s
         assert properties(template, name)["LoggingConfig"] == {"LogGroup": {"Ref": f"{name}Log"}}
 
 
+def test_the_operator_is_told_what_each_alarm_means(template: dict[str, Any]) -> None:
+    meaning = (ROOT / "docs/operators.md").read_text().partition("## What an alarm means")[2]
+    for name, one in of_type(template, "AWS::CloudWatch::Alarm").items():
+        assert name in meaning, name
+        assert len(one["Properties"]["AlarmDescription"]) > 40
+        assert one["Properties"]["AlarmActions"] == [{"Ref": "Alerts"}]
+
+
 # -- the queues
 
 
