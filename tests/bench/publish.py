@@ -22,10 +22,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import build
 from rich.console import Console
 from rich.table import Table
 
-import build
 from tests.ministack_world import KEYS, REGION, running
 
 ROOT = Path(__file__).resolve().parents[2]
