@@ -48,8 +48,8 @@ def test_a_reader_sees_what_was_changed_and_what_was_said_of_it(kept: Project) -
     _commit(kept)
     assert kept.newsletter("build").returncode == 0
     page = html.parse(str(_page(kept, "a")))
-    assert page.xpath("//main//del/text()") == ["Monday"]
-    assert page.xpath("//main//ins/text()") == ["Tuesday", "More."]
+    assert page.xpath("//div[contains(@class, 'step')]//del/text()") == ["Monday"]
+    assert page.xpath("//div[contains(@class, 'step')]//ins/text()") == ["Tuesday", "More."]
     words = " ".join(page.getroot().text_content().split())
     assert "Correction An earlier version gave the wrong day." in words
     assert "The vote is on Monday Tuesday at noon." in words
