@@ -68,7 +68,7 @@ check-corpus: $(VENV)/dev.stamp ## How much of what is marked in tests/check_cor
 test: $(VENV)/dev.stamp chromium ## Run the tests (under 10 minutes)
 	@$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile -q
 
-test-long: $(VENV)/dev.stamp chromium ## Run the longer proofs as well
+test-long: $(VENV)/dev.stamp chromium build/dynamodb-local/stamp ## Run the longer proofs as well
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -q
 
 lint: $(VENV)/dev.stamp ## Style, types, and which module may import which
@@ -151,6 +151,14 @@ tests/audit/node_modules/.package-lock.json: tests/audit/package-lock.json
 	@command -v npm >/dev/null && command -v java >/dev/null || { \
 	  echo "The audit needs Node (npm) and Java. On Debian or Ubuntu: sudo apt-get install npm default-jre-headless"; exit 1; }
 	@cd tests/audit && npm ci --silent
+
+# AWS's own DynamoDB Local, from Maven Central.
+build/dynamodb-local/stamp: tests/dynamodb_local/pom.xml
+	@command -v mvn >/dev/null && command -v java >/dev/null || { \
+	  echo "The longer proofs need Java and Maven. On Debian or Ubuntu: sudo apt-get install maven default-jre-headless"; exit 1; }
+	@echo "setup       fetching DynamoDB Local (once)"
+	@mvn -q -B -f tests/dynamodb_local/pom.xml dependency:copy-dependencies -DoutputDirectory='$(CURDIR)/build/dynamodb-local/lib' >/dev/null
+	@touch $@
 
 .PHONY: chromium
 chromium:

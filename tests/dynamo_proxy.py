@@ -10,7 +10,7 @@ import math
 import threading
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.client import HTTPConnection
@@ -25,19 +25,24 @@ _BUSY = json.dumps(
         "message": "The level of configured provisioned throughput for the table was exceeded.",
     }
 ).encode()
+_DENIED = json.dumps(
+    {"__type": "com.amazon.coral.service#AccessDeniedException", "message": "not authorized"}
+).encode()
 
 
 @dataclass
 class Proxy:
     """What has gone through. Every n-th call is `throttled` (refused), of every n-th the answer is `lost`: 0 for none.
 
-    With `page`, a page of a query has one item, and a batch is answered in part.
+    With `page`, a page of a query has one item, and a batch is answered in part. `before` hears of each call that is
+    about to go through; what it answers True to is refused for good.
     """
 
     url: str = ""
     throttled: int = 0
     lost: int = 0
     page: bool = False
+    before: Callable[[str], bool | None] = lambda operation: None
     calls: Counter[str] = field(default_factory=Counter)
     # By AWS's rules (developer guide, "DynamoDB capacity units"): a kilobyte of an item written, twice that in a
     # transaction; four of one read consistently.
@@ -109,6 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.at.throttled and number % self.at.throttled == 0 and "Table" not in operation:
             self.at.refused += 1
             self._answer(400, _BUSY)
+            return
+        if self.at.before(operation):
+            self._answer(400, _DENIED)
             return
         left = self._lessen(operation, asked) if self.at.page else {}
         headers = {

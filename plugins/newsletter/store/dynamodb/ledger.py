@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -74,14 +74,18 @@ class DynamoLedger(DynamoLatecomers):
         """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
         when = moment(at)
         sending = self.sending_named(claim.briefing)
+        tried = False
 
         def note(work: Work) -> None:
+            nonlocal tried
             touched: dict[Key, Batch] = {}
             for one in outcomes:
                 found = self._found(work, sending, touched, one.number)
                 if one.state not in ANSWERS or found is None:
                     raise self._no_step(claim, one)
                 each, entry = found
+                if tried and (entry.attempt != claim.attempt or entry.state is one.state):
+                    continue  # it was done, the answer was lost, and another has changed the batch since
                 if entry.attempt != claim.attempt:
                     raise self._no_step(claim, one)
                 if entry.state is State.CLAIMED:
@@ -94,6 +98,7 @@ class DynamoLedger(DynamoLatecomers):
                     raise self._no_step(claim, one)
                 if one.state is not State.IN_DOUBT and claim.attempt in each.calls:
                     each.calls[claim.attempt].answered = when
+            tried = True
             for each in touched.values():
                 work.put(batch.closed(each))
 
@@ -171,13 +176,20 @@ class DynamoLedger(DynamoLatecomers):
     ) -> tuple[Recipient, ...]:
         """Claim up to so many of a batch (of those `only`, where any are named); () if nobody of it can be mailed."""
         when = moment(at)
+        tried = False
 
         def take(work: Work) -> tuple[Recipient, ...]:
+            nonlocal tried
             item = work.get(key)
             if item is None:
                 return ()
             each = batch.opened(item)
             taken: list[Entry] = []
+            if tried:  # it was done, the answer was lost, and another has claimed the next ones since
+                taken = [one for one in each.entries if one.attempt == attempt and one.state is State.CLAIMED]
+                if taken:
+                    return _recipients(taken)
+            tried = True
             waiting = [
                 one for one in each.entries
                 if one.state is State.PENDING and (not only or abs(one.number) in only)
@@ -196,7 +208,7 @@ class DynamoLedger(DynamoLatecomers):
                 each.calls[attempt] = Call(when)
             if looked:
                 work.put(batch.closed(each))
-            return tuple(Recipient(one.number, one.address, one.public_id, one.tries) for one in taken)
+            return _recipients(taken)
 
         return self.write(take)
 
@@ -242,6 +254,10 @@ class DynamoLedger(DynamoLatecomers):
             f"{self.path}: recipient {outcome.number} of {claim.briefing} cannot become {outcome.state} "
             f"by attempt {claim.attempt}: it is not claimed by it."
         )
+
+
+def _recipients(entries: Iterable[Entry]) -> tuple[Recipient, ...]:
+    return tuple(Recipient(one.number, one.address, one.public_id, one.tries) for one in entries)
 
 
 class _Way:
