@@ -216,16 +216,19 @@ def test_nothing_of_an_erased_address_is_left_in_either_table(
     number = next(one.number for one in taken.recipients if one.public_id == public_id)
     bounced = sighting(number, Evidence.HARD_BOUNCE)
     store.apply([replace(bounced, detail="550 <forget.me@example.org> unknown")], NOW, digests)
+    moves(store, public_id, "mid.me@example.org")
     moves(store, public_id, "now.me@example.org")
     mailed(store, "now.me@example.org", LetterKind.MY_PAGE)
     words = {"email": "stays@example.org", "message": "Is forget.me@example.org on it? Now.Me@example.org?"}
     store.ask(letter("desk@example.org", LetterKind.CONTACT, words=words), [])
     before = "\n".join(everything(url, ministack.url)).lower()
     assert "forget.me@" in before
+    assert "mid.me@" in before
     assert "now.me@" in before
     assert store.erase(public_id, digests, NOW)
     after = "\n".join(everything(url, ministack.url)).lower()
     assert "forget.me" not in after
+    assert "mid.me" not in after
     assert "now.me" not in after
     assert "stays@example.org" in after
     assert store.person(other)
