@@ -114,7 +114,7 @@ def _tell_files(plan: Plan) -> None:
         rows += [(f"{step}. upload", str(piece.kind), piece.path) for piece in wave[:_MOST_SHOWN]]
         if len(wave) > _MOST_SHOWN:
             rows.append((f"{step}. upload", "…", f"and {len(wave) - _MOST_SHOWN:,} more"))
-    last = len(plan.waves) + 1
+    last = len(plan.waves) + bool(plan.deletions)
     rows += [(f"{last}. delete", "", path) for path in plan.deletions[:_MOST_SHOWN]]
     if len(plan.deletions) > _MOST_SHOWN:
         rows.append((f"{last}. delete", "…", f"and {len(plan.deletions) - _MOST_SHOWN:,} more"))

@@ -9,7 +9,7 @@ so that it goes on and makes known what this one did not.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Protocol
@@ -119,9 +119,8 @@ class Publisher:
         self._shelf.put(MANIFEST, dump(Manifest({**old, **news})))
         self._shelf.delete([INTENT])
 
-    def _upload(self, pool: ThreadPoolExecutor, wave: Sequence[Piece]) -> list[tuple[Piece, str]]:
-        """Upload a wave, all of it before it returns. After the first that fails no other begins."""
-        done: list[tuple[Piece, str]] = []
+    def _upload(self, pool: ThreadPoolExecutor, wave: Sequence[Piece]) -> Iterator[tuple[Piece, str]]:
+        """Upload a wave; each piece with its ETag when it has arrived. After the first that fails no other begins."""
         under_way: dict[Future[str], Piece] = {}
         rest = iter(wave)
         try:
@@ -130,9 +129,9 @@ class Publisher:
                     self._lease.hold()
                     under_way[pool.submit(self._put, piece)] = piece
                 if not under_way:
-                    return done
+                    return
                 for future in wait(under_way, return_when=FIRST_COMPLETED).done:
-                    done.append((under_way.pop(future), future.result()))
+                    yield under_way.pop(future), future.result()
         finally:
             for future in under_way:
                 future.cancel()
