@@ -57,6 +57,7 @@ def page(recipients: int) -> str:
         asked=_table(asked + sums),
         measured=_measured(kept),
         simulated=_simulated(recipients),
+        recipients=recipients,
         prices=_sources(prices),
         seconds=f"{seconds:.2f}",
         workers=workers(_RATE),
@@ -195,6 +196,8 @@ a time. Handed 100 at a time they take five times the writes.
 {measured}
 
 ## What was simulated
+
+{recipients:,} recipients each time:
 
 {simulated}
 
