@@ -11,6 +11,8 @@
 
     visitors ──door──► store (a letter is written down) ──postman──► ses ──► one inbox ──its link──► door
 
+    output/ ──publish──► bucket and CloudFront          aws: door, events and postman as Lambda functions
+
 A module with a `register()` is a Pelican plugin; the others are not. This file imports nothing:
 whatever it imported, every command would pay for.
 """
