@@ -30,7 +30,7 @@ class Status(StrEnum):
     FINE = "there"
     BROKEN = "broken"
     NOT_ASKED = "not asked"
-    OWN = "each subscriber's own"
+    OWN = "each subscriber’s own"
     MAIL = "an address"
 
 
@@ -79,7 +79,7 @@ def _judged(address: str, site_url: str, there: There, answers: Mapping[str, str
         wrong = there(path, unquote(parts.fragment))
         return (Status.BROKEN, wrong) if wrong else (Status.FINE, "")
     if address not in answers:
-        return Status.NOT_ASKED, "another house's page"
+        return Status.NOT_ASKED, "another house’s page"
     return (Status.BROKEN, answers[address]) if answers[address] else (Status.FINE, "answered just now")
 
 
