@@ -262,6 +262,22 @@ def test_too_many_deletions_and_a_folder_that_is_no_site_are_refused(
     assert place.files() == contents(output)
 
 
+def test_what_is_held_back_is_not_published(
+    make_place: Callable[..., Place], ministack: Ministack, project: Project
+) -> None:
+    """A build with --drafts is for the desk, and one mistyped folder away from everybody."""
+    place = make_place()
+    project.analysis("held-back", status="draft")
+    built = project.newsletter("build", "--drafts", "--output", "build/preview")
+    assert built.returncode == 0, built.stderr
+    refused = project.newsletter(
+        "publish", "--site", "build/preview", **ministack.environment, SITE_BUCKET=place.name
+    )
+    assert refused.returncode == 1
+    assert "--drafts" in refused.stderr
+    assert not place.keys("")
+
+
 def test_a_dry_run_shows_the_plan_in_its_order_and_changes_nothing(
     make_place: Callable[..., Place], ministack: Ministack, project: Project, tmp_path: Path
 ) -> None:

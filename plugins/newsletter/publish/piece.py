@@ -28,6 +28,7 @@ _BRIEFLY = "public, max-age=300"
 # A picture or an edition that is corrected may be seen as it was for so long by whoever has just seen it.
 _AN_HOUR = "public, max-age=3600"
 _FOR_EVER = "public, max-age=31536000, immutable"
+_NOT_PUBLIC = b'<meta name="robots" content="noindex">'
 _UTF8 = "; charset=utf-8"
 _TYPES = {
     ".html": "text/html" + _UTF8,
@@ -106,6 +107,11 @@ def read(folder: Path) -> list[Piece]:
     """Every file of a built site, by its path. Raises PublishError if that is none."""
     if not (folder / HOME).is_file():
         raise PublishError(f"{folder}/{HOME}: not there, so there is no site to publish. Build it: make html")
+    # Only a build with what is held back asks search engines to leave its home page out.
+    if _NOT_PUBLIC in (folder / HOME).read_bytes():
+        raise PublishError(
+            f"{folder}: was built with --drafts, for the desk's eyes alone. Publish the site that make html builds."
+        )
     return sorted((_piece(folder, file) for file in _files(folder)), key=lambda piece: piece.path)
 
 
