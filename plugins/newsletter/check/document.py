@@ -1,6 +1,6 @@
 """A content file as the rules see it: parsed once, every word still at its place in the file.
 
-comrak says where each heading, paragraph and link lies (data-sourcepos); the body's prose is the body itself with
+comrak says where each heading, link and piece of code lies (data-sourcepos); the body's prose is the body itself with
 all that is no prose (code, addresses, HTML, marks of footnotes) made blank, so that a place in the one is a place in
 the other.
 """
@@ -34,9 +34,9 @@ _NOISE = (
 # Stands for code and bare addresses: no word, and no space between two words either.
 _OBJECT = "\ufffc"
 _TAG = re.compile(
-    r'<(h[1-6]|p|dt|td|th|a|img|code|pre)(?: id="([^"]*)")? data-sourcepos="(\d+):(\d+)-(\d+):(\d+)"([^>]*)>'
+    r'<(h[1-6]|a|img|code|pre)(?: id="([^"]*)")? data-sourcepos="(\d+):(\d+)-(\d+):(\d+)"([^>]*)>'
 )
-_IDS = re.compile(r'\sid="([^"]+)"')
+_IDS = re.compile(r' id="([^"]+)"')
 _MARKUP = re.compile(r"<[^>]*>")
 _TARGET = re.compile(r'(?:href|src)="([^"]*)"')
 _ALT = re.compile(r'alt="([^"]*)"')
@@ -77,8 +77,8 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
-    """A heading (`level` 1 to 6), paragraph, cell or term (`level` 0), from `start` to `end` of the file's text."""
+class Heading:
+    """A heading of `level` 1 to 6, from `start` to `end` of the file's text."""
 
     level: int
     start: int
@@ -120,9 +120,9 @@ class Document:
         return tuple(own + _IDS.findall(self.front.body) if markdown.OMITTED in self._html else own)
 
     @cached_property
-    def _tags(self) -> tuple[tuple[Block, ...], tuple[Link, ...], tuple[tuple[int, int], ...]]:
-        """Blocks, links and code, in the order of the text."""
-        html, blocks, links, code = self._html, [], [], []
+    def _tags(self) -> tuple[tuple[Heading, ...], tuple[Link, ...], tuple[tuple[int, int], ...]]:
+        """Headings, links and code, in the order of the text."""
+        html, headings, links, code = self._html, [], [], []
         lines = _Lines(self.front.body)
         for match in _TAG.finditer(html):
             tag, _, line, column, last_line, last_column, rest = match.groups()
@@ -144,10 +144,10 @@ class Document:
                     )
                 )
             else:
-                blocks.append(Block(int(tag[1]) if tag[0] == "h" else 0, start, end))
+                headings.append(Heading(int(tag[1]), start, end))
         if markdown.OMITTED in html:
             links += self._raw_links()
-        return tuple(blocks), tuple(links), tuple(code)
+        return tuple(headings), tuple(links), tuple(code)
 
     def _raw_links(self) -> Iterator[Link]:
         for match in _RAW.finditer(self.front.body):
@@ -163,8 +163,8 @@ class Document:
                 yield Link(unescape(target[1]), words, start, self.body_start + match.end(), image)
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
-        """Headings, paragraphs, cells and terms of the body."""
+    def headings(self) -> tuple[Heading, ...]:
+        """Headings of the body."""
         return self._tags[0]
 
     @property

@@ -13,8 +13,8 @@ from newsletter.errors import Finding, Severity
 
 _STYLES = {Severity.ERROR: ("✗", "bold red"), Severity.WARNING: ("!", "bold yellow")}
 _MARGIN = 2
-# How much of a line is shown around the words.
-_BEFORE, _SHOWN = 28, 76
+# How much of a line is shown before the words, and at most in all.
+_BEFORE, _SHOWN = 28, 100
 
 
 def counts(findings: Sequence[Finding]) -> tuple[int, int]:
@@ -23,15 +23,18 @@ def counts(findings: Sequence[Finding]) -> tuple[int, int]:
     return errors, len(findings) - errors
 
 
-def sentence(files: int, errors: int, warnings: int, mended: int) -> str:
-    """What is to be said of so many files: "22 files: 1 mended, 2 errors, 3 warnings"."""
+def sentence(files: int, errors: int, warnings: int, mended: int, certain: int) -> str:
+    """What is to be said of so many files: "22 files: 1 mended, 2 errors, 3 warnings (--fix mends 2)". `certain` are
+    the findings of which the remedy is.
+    """
     told = [
         f"{mended} mended" if mended else "",
         _many(errors, "error") if errors else "",
         _many(warnings, "warning") if warnings else "",
         "" if errors or warnings else "nothing to mend",
     ]
-    return f"{_many(files, 'file')}: {', '.join(filter(None, told))}"
+    remedy = f" (--fix mends {certain:,} of them)" if certain else ""
+    return f"{_many(files, 'file')}: {', '.join(filter(None, told))}{remedy}"
 
 
 def _many(count: int, what: str) -> str:
@@ -41,6 +44,7 @@ def _many(count: int, what: str) -> str:
 def show(findings: Sequence[Finding], line_of: Callable[[str, int], str]) -> None:
     """Each finding at its place, with the line it is in and how to mend it. `line_of(path, line)` reads a file."""
     console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+    room = max(40, min(_SHOWN, console.width - 6))
     for finding in findings:
         mark, style = _STYLES[finding.severity]
         place = ":".join(str(part) for part in (finding.path, finding.line, finding.column) if part)
@@ -55,7 +59,7 @@ def show(findings: Sequence[Finding], line_of: Callable[[str, int], str]) -> Non
             )
         )
         if finding.column:
-            for row in _excerpt(line_of(finding.path, finding.line), finding, style):
+            for row in _excerpt(line_of(finding.path, finding.line), finding, style, room):
                 console.print(row)
         goes_on = finding.reason[:1].islower()  # "is missing": the sentence begins with the field's name
         where = f"{finding.field}: " if finding.field and (goes_on or not finding.column) else ""
@@ -65,10 +69,11 @@ def show(findings: Sequence[Finding], line_of: Callable[[str, int], str]) -> Non
         console.print()
 
 
-def _excerpt(line: str, finding: Finding, style: str) -> list[Text]:
+def _excerpt(line: str, finding: Finding, style: str, room: int) -> list[Text]:
     start, width = finding.column - 1, max(1, len(finding.words))
-    first = max(0, start - _BEFORE) if len(line) > _SHOWN else 0
-    last = max(first + _SHOWN, start + width)
+    first = max(0, start - _BEFORE) if len(line) > room else 0
+    width = min(width, max(1, first + room - start))
+    last = first + room
     head, tail = "…" if first else "", "…" if last < len(line) else ""
     shown = Text.assemble(("│ ", "dim"), head, _plain(line[first:start]),
                           (_plain(line[start : start + width]), style), _plain(line[start + width : last]), tail)  # fmt: skip

@@ -45,16 +45,14 @@ def links_without_words(document: Document, house: House) -> Iterator[Finding]:
 def heading_order(document: Document, house: House) -> Iterator[Finding]:
     """Headings that skip a level, or that take the headline's."""
     before = 1
-    for block in document.blocks:
-        if not block.level:
-            continue
-        if block.level == 1:
+    for heading in document.headings:
+        if heading.level == 1:
             reason, mend = "The first level is the headline's.", "Begin the headings of a text with ##."
-            yield document.at(block.start, block.end, reason, mend)
-        elif block.level > before + 1:
-            reason = f"A heading of level {block.level} after one of level {before}: a level is left out."
-            yield document.at(block.start, block.end, reason, f"Write {'#' * (before + 1)}.")
-        before = block.level
+            yield document.at(heading.start, heading.end, reason, mend)
+        elif heading.level > before + 1:
+            reason = f"A heading of level {heading.level} after one of level {before}: a level is left out."
+            yield document.at(heading.start, heading.end, reason, f"Write {'#' * (before + 1)}.")
+        before = heading.level
 
 
 @rule("T205", "unseen character", Severity.ERROR)

@@ -68,7 +68,8 @@ def check(
     else:
         report.show(told, desk.line_of)
         seconds = time.monotonic() - start
-        say("check", report.sentence(len(files) or checked.files, errors, warnings, mended), seconds)
+        certain = sum(finding.fix is not None for finding in told)
+        say("check", report.sentence(len(files) or checked.files, errors, warnings, mended, certain), seconds)
         if told:
             say("", f"What a rule is about: newsletter check --explain {told[0].code}")
     sys.exit(1 if errors or (strict and warnings) else 0)
