@@ -101,11 +101,11 @@ def test_a_batch_that_a_worker_is_told_of_twice_is_mailed_once(store: Store) -> 
     assert [len(taken.recipients) if taken else 0 for taken in claims] == [50, 50, 20, 0, 0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("writes", [1, 2, 3, 4])
+@pytest.mark.parametrize("writes", [1, 2, 3])
 def test_a_freezer_that_dies_has_frozen_nothing_and_the_next_one_freezes_everybody_once(
     store: Store, url: str, proxy: Proxy, writes: int
 ) -> None:
-    fill(store, 1_400)
+    fill(store, 130)
     done = 0
 
     def dies(operation: str) -> bool:
@@ -122,8 +122,8 @@ def test_a_freezer_that_dies_has_frozen_nothing_and_the_next_one_freezes_everybo
     assert store.counts(MONTH).recipients == 0
     with closing(open_store(url)) as again:
         assert again.freeze(WHOLE, NOW)
-        assert again.counts(MONTH).states == {State.PENDING: 1_400}
-        assert len(set(addresses(again))) == 1_400
+        assert again.counts(MONTH).states == {State.PENDING: 130}
+        assert len(set(addresses(again))) == 130
         assert invariants.check(again, MONTH) == []
 
 
@@ -265,6 +265,7 @@ def partitions(*people: bytes) -> list[str]:
     return [
         "SUBSCRIBER#000000000000",
         *(f"PERSON#{one.hex()}" for one in people),
+        *(f"HISTORY#{digit}" for digit in "0123456789abcdef"),
         *(f"ADDRESS#{name}@example.org" for name in ("stays", "leaves", "goes")),
     ]
 

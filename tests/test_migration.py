@@ -50,7 +50,7 @@ def filled(sqlite: str) -> Iterator[Store]:
 
 
 def fill_with_everything(store: Store) -> None:
-    store.import_subscribers(person(f"reader{number:03d}") for number in range(120))
+    store.import_subscribers(person(f"reader{number:03d}") for number in range(60))
     store.import_subscribers(
         [person("left", Subscription.UNSUBSCRIBED), person("waits", Subscription.PENDING)]
     )
@@ -67,7 +67,7 @@ def fill_with_everything(store: Store) -> None:
         store.record(
             taken, [Outcome(one.number, State.SUBMITTED, "accepted by SES", f"id-{one.number}") for one in taken.recipients], NOW
         )  # fmt: skip
-    seen = [replace(sighting(n), attempt="a1" if n <= 50 else "a2") for n in range(1, 100)]
+    seen = [replace(sighting(n), attempt="a1" if n <= 50 else "a2") for n in range(1, 60)]
     store.apply([*seen, replace(seen[3], kind=Evidence.HARD_BOUNCE, detail="550 5.1.1")], NOW, digests)
     store.canary_mailed("canary", NOW)
     store.canary_seen("canary", NOW)
@@ -114,9 +114,9 @@ def test_what_happens_afterwards_finds_what_was_moved(filled: Store, dynamo: str
     """Events still come, links are still used, and nobody gets a number that another has had."""
     store = open_store(dynamo)
     move(filled, store)
-    late = replace(sighting(60, Evidence.COMPLAINT), attempt="a2", recipient="reader059@example.org")
+    late = replace(sighting(59, Evidence.COMPLAINT), attempt="a2", recipient="reader058@example.org")
     assert store.apply([late], NOW, digests) == 1
-    assert store.suppression("reader059@example.org", digests)
+    assert store.suppression("reader058@example.org", digests)
     waiting = store.next_letter(NOW, digests)
     assert waiting
     assert waiting[0].kind is LetterKind.CONTACT
@@ -178,8 +178,11 @@ def test_the_command_says_how_much_there_is_and_that_it_is_the_same(
     filled.close()
     ran = CliRunner().invoke(main, ["migrate", sqlite, dynamo])
     assert ran.exit_code == 0, ran.output
-    assert re.search(r"124 +subscribers · taken over", ran.output), ran.output
+    assert re.search(r"64 +subscribers · taken over", ran.output), ran.output
     assert f"STORE_URL={dynamo}" in ran.output
     refused = CliRunner().invoke(main, ["migrate", sqlite, sqlite])
     assert refused.exit_code == 1
     assert "the same store" in refused.output
+    mistyped = CliRunner().invoke(main, ["migrate", f"{sqlite}.old", dynamo])
+    assert mistyped.exit_code == 1
+    assert "there is no such store to move" in mistyped.output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from newsletter.show import say
@@ -27,6 +29,11 @@ def migrate(source: str, target: str, make: bool) -> None:
 
     if located(source) == located(target):
         raise SettingsError("The source and the target are the same store.")
+    scheme, _, path = source.partition(":///")
+    if scheme == "sqlite" and not Path(path).is_file():
+        raise SettingsError(
+            f"{path}: there is no such store to move. Look at STORE_URL, and at where you are."
+        )
     if make and target.startswith("dynamodb:"):
         from newsletter.store.dynamodb.making import make_tables
 

@@ -20,9 +20,7 @@ Row = Mapping[str, Any]
 
 
 class Kind(StrEnum):
-    """What there is to take over, in the order in which it is: a form's text comes when whoever agreed to it is there,
-    a sending itself when its recipients are.
-    """
+    """What there is to take over, in the order in which it is: a sending itself comes when its recipients are there."""
 
     NUMBER = "numbers given"
     SUBSCRIBER = "subscribers"

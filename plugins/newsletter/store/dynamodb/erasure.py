@@ -17,7 +17,7 @@ from newsletter.store.door import ERASED, Digests, LetterState, stand_in
 from newsletter.store.dynamodb import batch, keys, people
 from newsletter.store.dynamodb.letters import keep, letters_of
 from newsletter.store.dynamodb.lists import DynamoLists
-from newsletter.store.dynamodb.membership import note, wrote
+from newsletter.store.dynamodb.membership import lines, note, wrote
 from newsletter.store.dynamodb.sends import Sending
 from newsletter.store.dynamodb.table import Item
 from newsletter.store.dynamodb.work import Work, moment
@@ -99,9 +99,9 @@ class DynamoErasure(DynamoLists):
         for key in gone:
             self._erase_key(key, number, digests(key), moment(at))
         if mine:
-            for part in ("LETTER#", "CONSENT#", "HISTORY#"):
-                for item in self.table.query(keys.person(public_id), part, f"{part}~"):
-                    self.write(partial(_erase_item, item=item))
+            beside = (keys.consent(public_id), keys.history(public_id), (keys.person(public_id), "LETTER#"))
+            for item in [item for mine_too in beside for item in lines(self.read(), mine_too)]:
+                self.write(partial(_erase_item, item=item))
             self.write(lambda work: _erase_subscriber(work, mine, at))
 
     def _blank(

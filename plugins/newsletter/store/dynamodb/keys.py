@@ -6,9 +6,9 @@
                                   LEFT#<number>          whose it was before
                                   LETTER#<order>         a letter to it
     PERSON#<public id>            HOLDER                 its number
-                                  HISTORY#<order>        what became of the subscription
-                                  CONSENT#<letter>       to what, when and from where it agreed
                                   LETTER#<order>         a request of its own for another address
+    HISTORY#<0..f>                <public id>#<order>    what became of a subscription
+    CONSENT#<0..f>                <public id>#<letter>   to what, when and from where somebody agreed
     SUPPRESSED#<0..f>             <address key>          why an address is never mailed
     ERASED#<0..f>                 <digest>               that an address was erased
     SEND                          <briefing>             one sending (sends.py)
@@ -22,7 +22,7 @@
     CONFIRMATION                  <moment>#<id>          a confirmation letter, by when it was mailed
     MAILBOX#<hash>                <order>                a letter to any spelling of a mailbox
     MESSAGE#<SES's id>            LETTER                 which letter that mail was
-    FORM#<version>                FORM                   the text of a form
+    FORM                          <version>              the text of a form
     TALLY#<day>                   <limit>                how often something has happened; its stretch ends that day
     COUNT                         SUBSCRIBER | <month>   the last number; how many left in a month
     LEASE                         <what>                 who may do something alone (lease.py)
@@ -89,24 +89,29 @@ def holder_of_id(public_id: bytes) -> Key:
     return person(public_id), "HOLDER"
 
 
+def history(public_id: bytes, at: str = "") -> Key:
+    """What became of a subscription, at a place in the order of things."""
+    return f"HISTORY#{public_id.hex()[:1]}", f"{public_id.hex()}#{at}"
+
+
+def consent(public_id: bytes, letter_id: str = "") -> Key:
+    """How somebody agreed, by the letter (in hex) whose link was used."""
+    return f"CONSENT#{public_id.hex()[:1]}", f"{public_id.hex()}#{letter_id}"
+
+
+def spread(name: str) -> Iterator[str]:
+    """The partitions over which what has that name is spread."""
+    return (f"{name}#{part}" for part in _SPREAD)
+
+
 def suppression(key: str) -> Key:
     """Why an address is never mailed. Spread over partitions, since each claim asks for fifty."""
     return f"SUPPRESSED#{sha256(key.encode()).hexdigest()[0]}", key
 
 
-def suppressions() -> Iterator[str]:
-    """The partitions of the suppressions."""
-    return (f"SUPPRESSED#{part}" for part in _SPREAD)
-
-
 def erased(digest: bytes) -> Key:
     """That an address was erased."""
     return f"ERASED#{digest.hex()[:1]}", digest.hex()
-
-
-def erasures() -> Iterator[str]:
-    """The partitions of what was erased."""
-    return (f"ERASED#{part}" for part in _SPREAD)
 
 
 def send(briefing: str) -> Key:
@@ -151,7 +156,7 @@ def message(message_id: str) -> Key:
 
 def form(version: str) -> Key:
     """The text of a form."""
-    return f"FORM#{version}", "FORM"
+    return "FORM", version
 
 
 def order() -> str:

@@ -353,7 +353,7 @@ def _name_consent(work: Work, letter: Item, message_id: str) -> None:
     holder = work.get(keys.holder_of_address(str(letter["address_key"])))
     subscriber = work.get(keys.subscriber(int(holder["number"]))) if holder else None
     if subscriber:
-        key = keys.person(_bytes(subscriber["public_id"])), f"CONSENT#{_id(letter).hex()}"
+        key = keys.consent(_bytes(subscriber["public_id"]), _id(letter).hex())
         consent = work.get(key)
         if consent and not consent["message_id"]:
             work.put({**consent, "message_id": message_id})

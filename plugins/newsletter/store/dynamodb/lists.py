@@ -57,7 +57,7 @@ class DynamoLists(DynamoMembership):
     def _nobodys(self) -> Iterator[Listed]:
         every = sorted(
             (str(item["sk"]), item)
-            for partition in keys.suppressions()
+            for partition in keys.spread("SUPPRESSED")
             for item in self.table.query(partition)
             if not str(item["sk"]).startswith(ERASED)
         )
@@ -205,7 +205,7 @@ def _beside(item: Item) -> Iterable[Key]:
     """The suppression of a subscriber's address, and the proof that belongs to the present subscription."""
     yield keys.suppression(str(item["address_key"]))
     if item["consent"] != people.NO_CONSENT:
-        yield keys.person(_bytes(item["public_id"])), f"CONSENT#{item['consent']!s}"
+        yield keys.consent(_bytes(item["public_id"]), str(item["consent"]))
 
 
 def _listed(item: Item, beside: Mapping[Key, Item], forms: Mapping[Key, Item]) -> Listed:

@@ -210,16 +210,21 @@ class DynamoMembership(DynamoEvidence):
         letters |= {_bytes(item["id"]): item for item in letters_of(work, keys.person(public_id))}
         letters |= {_bytes(item["id"]): item for item in self.letters() if wrote(item, key)}
         found["letter"] = [_shown(item) for item in letters.values()]
-        consents = work.query(keys.person(public_id), "CONSENT#", "CONSENT#~")
+        consents = lines(work, keys.consent(public_id))
         found["consent"] = [_shown(item) for item in consents]
         forms = work.get_many(keys.form(str(item["form"])) for item in consents if item["form"])
         found["form"] = [_shown(item) for item in forms.values()]
-        history = work.query(keys.person(public_id), "HISTORY#", "HISTORY#~")
+        history = lines(work, keys.history(public_id))
         found["history"] = [_shown(item) for item in history]
         return found
 
 
 _LEFT = "the subscriber has left since"
+
+
+def lines(work: Work, mine: Key) -> list[Item]:
+    """What is kept of one person in a partition, by the key with which all of it begins."""
+    return work.query(mine[0], mine[1], f"{mine[1]}~")
 
 
 def note(
@@ -232,7 +237,7 @@ def note(
     elsewhere: bool = True,
 ) -> None:
     """Write one line of a subscriber's history, and with `elsewhere` into the journal too, before it is kept."""
-    pk, sk = keys.person(public_id), f"HISTORY#{keys.order()}"
+    pk, sk = keys.history(public_id, keys.order())
     work.insert({"pk": pk, "sk": sk, "public_id": public_id, "at": moment(at), "what": what, "how": how})
     if elsewhere:
         work.notes.append(Line(at.isoformat(), public_id, what, how, tuple(digests)))
@@ -240,7 +245,7 @@ def note(
 
 def consent(work: Work, public_id: bytes, letter_id: bytes, **facts: str) -> None:
     """Write down to what, when and from where somebody agreed, if that is not there yet."""
-    pk, sk = keys.person(public_id), f"CONSENT#{letter_id.hex()}"
+    pk, sk = keys.consent(public_id, letter_id.hex())
     if work.get((pk, sk)) is None:
         work.put({"pk": pk, "sk": sk, "public_id": public_id, "letter": letter_id, **facts})
 
@@ -253,7 +258,8 @@ def wrote(item: Item, address_key: str) -> bool:
 
 
 def _last_noted(work: Work, public_id: bytes) -> str:
-    newest = work.query(keys.person(public_id), "HISTORY#", "HISTORY#~", most=1, backwards=True)
+    partition, first = keys.history(public_id)
+    newest = work.query(partition, first, f"{first}~", most=1, backwards=True)
     return str(newest[0]["what"]) if newest else ""
 
 

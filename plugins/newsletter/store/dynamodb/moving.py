@@ -6,7 +6,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 from newsletter.states import State
@@ -21,6 +21,7 @@ from newsletter.store.moving import COLUMNS, Kind, Row, line_row, missing_lines
 # The recipients of a sending that was taken over have this for the name of their draft.
 _DRAFT = "moved"
 _LEFT_OUT = 500
+_STEP = 100  # people looked up at a time
 _MONTH = len("2020-11")
 
 
@@ -48,17 +49,15 @@ class DynamoMoving(DynamoErasure):
             case Kind.SUBSCRIBER:
                 yield from ({**item, "id": item["number"]} for item in self.subscribers())
             case Kind.SUPPRESSION:
-                for partition in keys.suppressions():
-                    yield from ({**item, "address_key": item["sk"]} for item in self.table.query(partition))
+                yield from ({**item, "address_key": item["sk"]} for item in self._spread("SUPPRESSED"))
             case Kind.ERASED:
-                for partition in keys.erasures():
-                    yield from ({**item, "digest": item["sk"]} for item in self.table.query(partition))
+                yield from ({**item, "digest": item["sk"]} for item in self._spread("ERASED"))
             case Kind.CONSENT:
-                yield from self._lines("CONSENT#")
+                yield from self._spread("CONSENT")
             case Kind.HISTORY:
-                yield from self._lines("HISTORY#")
+                yield from self._spread("HISTORY")
             case Kind.FORM:
-                yield from self._forms()
+                yield from self.table.query("FORM")
             case Kind.LETTER:
                 yield from self.letters()
             case Kind.TURN:
@@ -72,17 +71,9 @@ class DynamoMoving(DynamoErasure):
                         document = zlib.decompress(bytes(package["package"])).decode() if package else ""  # type: ignore[arg-type]
                         yield {**item, "briefing": item["sk"], "package": document}
 
-    def _lines(self, prefix: str) -> Iterator[Item]:
-        """What is kept of each person, of those who were erased too: the journal knows them."""
-        people = {bytes(item["public_id"]): None for item in self.subscribers()}  # type: ignore[arg-type]
-        people |= {line.who: None for line in self.journal.lines() if line.who}
-        for public_id in people:
-            yield from self.table.query(keys.person(public_id), prefix, f"{prefix}~")
-
-    def _forms(self) -> Iterator[Item]:
-        versions = {str(item["form"]) for item in self._lines("CONSENT#")}
-        versions |= {str(item["form"]) for item in self.letters()}
-        yield from self.table.get_many(keys.form(version) for version in sorted(versions) if version).values()
+    def _spread(self, name: str) -> Iterator[Item]:
+        for partition in keys.spread(name):
+            yield from self.table.query(partition)
 
     def _sending(self, briefing: str) -> Sending:
         return self.sending_named(briefing) or self._draft(briefing)
@@ -115,7 +106,7 @@ class DynamoMoving(DynamoErasure):
             case Kind.SUBSCRIBER:
                 self.table.put_all(self._subscriber_items(rows))
             case Kind.HISTORY:
-                self.table.delete_all(_key(item) for item in list(self._lines("HISTORY#")))
+                self.table.delete_all(_key(item) for item in list(self._spread("HISTORY")))
                 left: dict[bytes, list[str]] = {}
                 self.table.put_all(_history_items(rows, left))
                 self.table.put_all(self._leavings(left))
@@ -155,18 +146,37 @@ class DynamoMoving(DynamoErasure):
         months = Counter(at[:_MONTH] for moments in left.values() for at in moments)
         for month, count in months.items():
             yield {"pk": "COUNT", "sk": month, "n": count}
-        for public_id, moments in left.items():
-            if mine := people.holder(self.read(), public_id):
-                yield {**mine, "left_at": max(moments)}
+        for mine in self._holders(left):
+            yield {**mine, "left_at": max(left[bytes(mine["public_id"])])}  # type: ignore[arg-type]
 
     def _consent_items(self, rows: Iterable[Row]) -> Iterator[Item]:
-        for row in rows:
-            public_id = bytes.fromhex(row["public_id"])
-            pk, sk = keys.person(public_id), f"CONSENT#{row['letter']}"
-            yield {"pk": pk, "sk": sk, **row, "public_id": public_id, "letter": bytes.fromhex(row["letter"])}
-            mine = people.holder(self.read(), public_id)
-            if mine and mine["confirmed_at"] == row["confirmed_at"]:
-                yield {**mine, "consent": row["letter"]}
+        waiting = iter(rows)
+        while some := list(islice(waiting, _STEP)):
+            agreed = {}
+            for row in some:
+                public_id = bytes.fromhex(row["public_id"])
+                pk, sk = keys.consent(public_id, row["letter"])
+                yield {
+                    "pk": pk,
+                    "sk": sk,
+                    **row,
+                    "public_id": public_id,
+                    "letter": bytes.fromhex(row["letter"]),
+                }
+                agreed[public_id, row["confirmed_at"]] = str(row["letter"])
+            for mine in self._holders({public_id for public_id, _ in agreed}):
+                now = bytes(mine["public_id"]), mine["confirmed_at"]  # type: ignore[arg-type]
+                if now in agreed:
+                    yield {**mine, "consent": agreed[now]}
+
+    def _holders(self, public_ids: Iterable[bytes]) -> Iterator[Item]:
+        """The subscribers of these public ids, where there are any."""
+        waiting = iter(public_ids)
+        while some := list(islice(waiting, _STEP)):
+            names = self.table.get_many(keys.holder_of_id(public_id) for public_id in some)
+            yield from self.table.get_many(
+                keys.subscriber(int(name["number"])) for name in names.values()
+            ).values()
 
     def _clear(self, briefing: str, prefix: str) -> None:
         """What an earlier try has left of a sending."""
@@ -222,9 +232,10 @@ def _history_items(rows: Iterable[Row], left: dict[bytes, list[str]]) -> Iterato
         public_id = bytes.fromhex(row["public_id"])
         if row["what"] == "unsubscribed":
             left.setdefault(public_id, []).append(row["at"])
+        pk, sk = keys.history(public_id, keys.order())
         yield {
-            "pk": keys.person(public_id),
-            "sk": f"HISTORY#{keys.order()}",
+            "pk": pk,
+            "sk": sk,
             **row,
             "public_id": public_id,
         }

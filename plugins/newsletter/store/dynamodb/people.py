@@ -58,7 +58,7 @@ class DynamoPeople(Base):
         """Every suppression's reason, by address key."""
         return {
             str(item["sk"]): str(item["reason"])
-            for partition in keys.suppressions()
+            for partition in keys.spread("SUPPRESSED")
             for item in self.table.query(partition)
         }
 

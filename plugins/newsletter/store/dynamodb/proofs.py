@@ -26,7 +26,7 @@ class DynamoProofs(DynamoSends):
             return []
         since = {
             str(item["sk"]): str(item["at"])
-            for partition in keys.suppressions()
+            for partition in keys.spread("SUPPRESSED")
             for item in self.table.query(partition)
         }
         excluded = {number for number, _ in self.left_out(sending)}
@@ -132,7 +132,8 @@ class DynamoProofs(DynamoSends):
         if subscriber and subscriber["public_id"] == entry.public_id and not subscriber["left_at"]:
             return False  # it never has
         last = ""
-        for line in self.table.query(keys.person(entry.public_id), "HISTORY#", "HISTORY#~"):
+        partition, first = keys.history(entry.public_id)
+        for line in self.table.query(partition, first, f"{first}~"):
             if line["what"] in _MEMBERSHIP and str(line["at"]) < made:
                 last = str(line["what"])
         return last not in ("", "confirmed")

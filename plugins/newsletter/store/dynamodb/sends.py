@@ -150,7 +150,7 @@ class DynamoSends(DynamoPeople):
         if sending is None:
             return 0
         mails = {one.message_id for each in self.batches(sending) for who in each.entries for one in who.told}
-        for partition in keys.suppressions():
+        for partition in keys.spread("SUPPRESSED"):
             for item in self.table.query(partition):
                 cause = str(item["evidence"]).split(" ")[0]
                 if item["reason"] != "operator" and cause and cause in mails:

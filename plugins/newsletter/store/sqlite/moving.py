@@ -18,11 +18,7 @@ _TABLES = {
 # What a column is called here, where it is otherwise.
 _NAMES = {(Kind.TURN, "book"): "briefing"}
 _BYTES = {"public_id", "digest", "letter"}
-# A text that nobody agreed to, and no letter waits for, is of no use any more.
-_WHERE = {
-    Kind.FORM: "WHERE version IN (SELECT form FROM consent UNION SELECT form FROM letter)",
-    Kind.EXCLUSION: "WHERE briefing = :briefing",
-}
+_WHERE = {Kind.EXCLUSION: "WHERE briefing = :briefing"}
 _ORDER = {Kind.LETTER: "number", Kind.HISTORY: "rowid"}
 _RECIPIENTS = """
 SELECT recipient.briefing, number, subscriber, public_id, address, address_key, state, coalesce(attempt, ''), message_id,
