@@ -28,6 +28,8 @@ from newsletter.models import Analysis, Status
 EXTENSIONS = ("md", "markdown", "mkd", "mdown")
 # Where the findings of a build lie in Pelican's context.
 FINDINGS = "NEWSLETTER_FINDINGS"
+# The setting by which the pieces' texts are left out, with their links.
+HEADS_ONLY = "NEWSLETTER_HEADS_ONLY"
 
 # Fields that become something else than an attribute of the article with the text they hold.
 _OWN_FIELDS = {
@@ -80,7 +82,16 @@ class MarkdownReader(BaseReader):  # type: ignore[misc]  # pelican has no types
             return "", {"front": FrontMatter(shown, {}, {}, "", 1, findings=[finding])}
         metadata = {key: value for key, value in front.fields.items() if _is_free(key, front.classic)}
         metadata["front"] = front
-        return markdown.render(front.body), metadata
+        return "" if self._is_read_elsewhere(source_path, front.body) else markdown.render(
+            front.body
+        ), metadata
+
+    def _is_read_elsewhere(self, source_path: str, body: str) -> bool:
+        """Whether nobody asks for the text: in a check, which reads the pieces' texts itself, pictures apart."""
+        if not self.settings.get(HEADS_ONLY) or "![" in body or "<" in body:
+            return False
+        pieces = self.settings["ARTICLE_PATHS"][0]
+        return bool(pieces) and source_path.startswith(os.path.join(self.settings["PATH"], pieces, ""))
 
 
 def _article(generator: ArticlesGenerator, metadata: dict[str, Any]) -> None:
