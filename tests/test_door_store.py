@@ -409,6 +409,9 @@ def test_letters_of_the_forms_before_say_nothing_of_their_way(
     old = sqlite3.connect(path)
     for index in ("letter_mailbox", "letter_confirmation"):
         old.execute(f"DROP INDEX {index}")
+    old.execute("DROP TABLE pace")  # came later than any of them
+    for column in ("open_until", "stopped"):
+        old.execute(f"ALTER TABLE turn DROP COLUMN {column}")
     for column in new:
         old.execute(f"ALTER TABLE letter DROP COLUMN {column}")
     old.execute(f"PRAGMA user_version = {version}")

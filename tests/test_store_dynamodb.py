@@ -14,6 +14,7 @@ from newsletter.store import Outcome, Sighting, Store, open_store
 from tests.door_contract import DoorContract
 from tests.dynamo_proxy import Proxy, between
 from tests.dynamo_world import CREDENTIALS, fresh
+from tests.fanout_contract import FanOutContract
 from tests.ministack_world import Ministack
 from tests.store_contract import NOW, PACKAGE, StoreContract, fill
 
@@ -49,6 +50,10 @@ class TestDynamoDoor(DoorContract):
     pass
 
 
+class TestDynamoFanOut(FanOutContract):
+    pass
+
+
 @pytest.fixture
 def bad_day(ministack: Ministack, credentials: None) -> Iterator[str]:
     """Every third call is refused, of every eleventh the answer is lost, a page has one item and a batch is half done."""
@@ -77,6 +82,8 @@ class TestOnABadDay:
     test_again = StoreContract.test_a_recipient_given_back_can_be_claimed_again_and_only_by_the_new_claim
     test_doubts = StoreContract.test_an_event_settles_an_unanswered_call_and_nobody_else
     test_late = StoreContract.test_late_evidence_keeps_a_released_recipient_from_a_second_mail
+    test_batches = FanOutContract.test_a_batch_that_is_claimed_or_done_is_claimed_by_nobody_again
+    test_turns = FanOutContract.test_workers_act_under_the_newest_turn_while_it_is_open_and_not_stopped
     test_bounces = StoreContract.test_a_hard_bounce_or_complaint_ends_all_mail_to_the_address
     test_limits = DoorContract.test_a_limit_lets_so_many_through_in_each_window
     test_confirms = DoorContract.test_a_second_press_says_that_it_is_done_already_and_changes_nothing

@@ -19,6 +19,7 @@ from newsletter.errors import SettingsError, StoreError
 from newsletter.states import Evidence, State
 from newsletter.store import Claim, Outcome, Sighting, Store, open_store
 from newsletter.store.sqlite import queries
+from tests.fanout_contract import FanOutContract
 from tests.store_contract import NOW, PACKAGE, StoreContract, claim, fill, person, sighting
 
 
@@ -35,6 +36,10 @@ def store(path: Path) -> Iterator[Store]:
 
 
 class TestSqliteStore(StoreContract):
+    pass
+
+
+class TestSqliteFanOut(FanOutContract):
     pass
 
 

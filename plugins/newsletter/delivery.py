@@ -15,22 +15,23 @@ known to be sound (vigil.py).
 from __future__ import annotations
 
 import math
-import secrets
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from newsletter.call import Calls, Submitter
-from newsletter.errors import SesError, StoreBusy
+from newsletter.call import Submitter
+from newsletter.errors import SesError
+from newsletter.mailing import Links, Mailing, template_name
 from newsletter.models import Package
-from newsletter.pace import Every, Pace, patiently
-from newsletter.ses.submit import Entry, Quota
+from newsletter.pace import USED_UP, Allowance, Pace, patiently
+from newsletter.ses.submit import Quota
 from newsletter.states import ACCEPTED, OPEN, State
-from newsletter.store import Claim, Counts, Outcome, Recipient, Store
-from newsletter.tokens import Purpose, attempt_id, mint
-from newsletter.turn import TurnMaker, Turns
+from newsletter.store import Counts, Store
+from newsletter.turn import ANSWERED, TurnMaker, Turns, recall
 from newsletter.vigil import Vigil
+
+__all__ = ["Delivery", "Links", "Mailer", "Report", "template_name"]
 
 
 class Mailer(Submitter, TurnMaker, Protocol):
@@ -43,18 +44,6 @@ class Mailer(Submitter, TurnMaker, Protocol):
     def store_template(self, name: str, package: Package) -> None:
         """Store what is mailed."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Links:
-    """Where the links of a mail lead: the site's address and the keys that sign them."""
-
-    site_url: str
-    secret_keys: Sequence[bytes]
-
-    def unsubscribe(self, public_id: bytes) -> str:
-        """The address whose POST unsubscribes this one subscriber (RFC 8058)."""
-        return f"{self.site_url}/u/{mint(Purpose.UNSUBSCRIBE, public_id, self.secret_keys)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,28 +60,14 @@ class Report:
     warning: str = ""
 
 
-_BY_HAND = "it was asked to"
-_USED_UP = (
-    "the account's daily quota is used up; it is counted over 24 hours, so the rest can follow tomorrow"
-)
-
-
-def template_name(package: Package) -> str:
-    """The name under which SES keeps what is mailed: equal names mean equal content."""
-    return f"briefing-{package.month}-{package.content_hash[:16]}"
+BY_HAND = "it was asked to"
 
 
 class Delivery:
     """One run of the sender over one briefing. Whoever runs it holds `store.sending(briefing)`."""
 
-    # How often in a row SES may refuse all of a call, for the moment, before the run gives up for now.
-    patience = 8
-    # How often in a row a call may go unanswered: something is broken then, and each further call puts more in doubt.
-    most_unanswered = 2
-    # How often to try to write down an answer while another process holds the database, half a minute each.
-    record_tries = 20
-    # How often to ask what is left of the quota, in seconds: other mail of the account uses it too.
-    quota_every = 60.0
+    # So long after its claim a worker's call is over.
+    answered = ANSWERED
     # The longest pause in one piece, in seconds: so soon a request to stop is heeded.
     longest_pause = 0.5
 
@@ -117,7 +92,6 @@ class Delivery:
         self._store, self._mailer, self._links, self._through = store, mailer, links, through
         self._clock, self._pause, self._progress = clock, pause, progress
         self._vigil, self._slice_size, self._testers = vigil, slice_size, testers
-        self._submitted = 0
         self._stopping = False
 
     def stop(self) -> None:
@@ -137,7 +111,7 @@ class Delivery:
         frozen = self._store.frozen(briefing)
         if frozen is not None:
             package = frozen
-            self._store.hold_orphans(briefing, self._clock())
+            recall(self._store, briefing, self._clock, self._pause, self.answered)
             counts = self._store.counts(briefing)
             # Events can tell of those in doubt. They are read after the turn is had: an old copy of the ledger would
             # take them out of the queue, and the newest would wait for them in vain, and mail again.
@@ -156,66 +130,85 @@ class Delivery:
         self._store.freeze(package, self._clock(), self._through, corrects)
         if self._vigil and (frozen is not None or takeover):
             self._vigil.catch_up(briefing)
-        calls = Calls(self._mailer, template, package, self._entry, lambda: self._stopping)
+        mailing = Mailing(
+            self._store,
+            self._mailer,
+            self._links,
+            package,
+            self._clock,
+            self._pause,
+            lambda: self._stopping,
+            accepted,
+        )
         warnings = []
         try:
-            stopped = self._submit_all(briefing, calls, quota, accepted)
+            stopped = self._submit_all(mailing, Allowance(quota, self._mailer.quota, self._clock), turns)
         finally:
-            if calls.made:  # however it ended: a copy of the ledger from before this moment is an old one
+            if self.has_mailed(
+                mailing
+            ):  # however it ended: a copy of the ledger from before this moment is an old one
                 warnings.append(turns.close())
         if self._vigil and not stopped:
             warnings.append(self._vigil.alarm(briefing, now=True))
         warning = " ".join(filter(None, warnings))
-        return Report(self._store.counts(briefing), self._submitted, calls.made, stopped, warning)
+        counts = self._store.counts(briefing)
+        return Report(counts, self.submitted_now(mailing), mailing.made, stopped, warning)
 
-    def _submit_all(self, briefing: str, calls: Calls, quota: Quota, accepted: int) -> str:
-        """Submit batch after batch; the reason for stopping early, or "". `accepted` were so before this run."""
-        pace, ask_quota = Pace(quota.per_second), Every(self.quota_every, self._clock)
-        in_vain = unanswered = 0
-        left, room = quota.left_today, self._room(briefing)
+    def has_mailed(self, mailing: Mailing) -> bool:
+        """Whether this run may have mailed anybody."""
+        return mailing.made > 0
+
+    def submitted_now(self, mailing: Mailing) -> int:
+        """How many were submitted by this run."""
+        return mailing.submitted
+
+    def others(self, mailing: Mailing, allowance: Allowance, turns: Turns) -> str:
+        """Submit to all who are pending; the reason for stopping early, or ""."""
+        return self._submit(mailing, allowance, math.inf) or ""
+
+    def _submit_all(self, mailing: Mailing, allowance: Allowance, turns: Turns) -> str:
+        """First the slice, then the others; the reason for stopping early, or ""."""
+        room = self._room(mailing.briefing)
+        if room < math.inf:
+            stopped = self._submit(mailing, allowance, room)
+            if stopped is not None:
+                return stopped
+            if reason := self._rest_may_follow(mailing.briefing):
+                return reason
+        return self.others(mailing, allowance, turns)
+
+    def _submit(self, mailing: Mailing, allowance: Allowance, room: float) -> str | None:
+        """Submit batch after batch, to `room` recipients (then None); the reason for stopping early, or "" when nobody
+        is pending.
+        """
+        briefing, pace = mailing.briefing, Pace(allowance.quota.per_second)
+        first = () if room == math.inf else self._testers
         while not self._stopping:
             if room < 1:
-                if reason := self._rest_may_follow(briefing):
-                    return reason
-                room = math.inf
+                return None
             if self._vigil and (reason := self._vigil.alarm(briefing)):
                 return reason
-            if ask_quota.due():
-                quota = self._quota_now(quota)
-                left = quota.left_today
-                pace.change(quota.per_second)
-            size = int(min(quota.batch, left, room))
+            if allowance.renewed():
+                pace.change(allowance.quota.per_second)
+            size = int(min(allowance.quota.batch, allowance.left, room))
             if size < 1:
-                return _USED_UP
+                return USED_UP
             # First the pause, then the claim: whoever unsubscribes meanwhile is heeded, and a sender that is
             # stopped while it waits leaves nobody in doubt.
             if not self._wait(pace.wait(size)):
                 break
-            first = () if room == math.inf else self._testers
-            attempt = attempt_id(briefing, self._links.secret_keys)
-            claim = self._store.claim(briefing, size, attempt, self._clock(), first)
+            claim = self._store.claim(briefing, size, mailing.attempt(), self._clock(), first)
             if claim is None:
                 return ""
-            # All of a full call, or all there are, cannot be refused for what they are.
-            outcomes, reason = calls.ask(claim, crowd=len(claim.recipients) == size or not accepted)
-            self._record(claim, outcomes)
-            submitted = sum(outcome.state is State.SUBMITTED for outcome in outcomes)
-            self._submitted += submitted
-            accepted += submitted
-            left -= submitted
-            room -= sum(outcome.state is not State.PENDING for outcome in outcomes)
-            self._progress(sum(outcome.state not in OPEN for outcome in outcomes))
-            if reason:
-                return reason
-            unanswered = unanswered + 1 if all(one.state is State.IN_DOUBT for one in outcomes) else 0
-            if unanswered >= self.most_unanswered:
-                return f"{unanswered} calls in a row went unanswered: {outcomes[0].evidence}"
-            in_vain = in_vain + 1 if all(one.state is State.PENDING for one in outcomes) else 0
-            if in_vain > self.patience:
-                return f"SES keeps refusing: {outcomes[0].evidence}"
-            if in_vain:
-                self._wait(Pace.backoff(in_vain, secrets.SystemRandom().random()))
-        return _BY_HAND
+            step = mailing.post(claim, full=len(claim.recipients) == size)
+            allowance.spend(step.submitted)
+            room -= sum(outcome.state is not State.PENDING for outcome in step.outcomes)
+            self._progress(sum(outcome.state not in OPEN for outcome in step.outcomes))
+            if step.stop:
+                return step.stop
+            if step.rest:
+                self._wait(step.rest)
+        return BY_HAND
 
     def _room(self, briefing: str) -> float:
         """How many may still be mailed before the first slice is known to be sound."""
@@ -230,13 +223,6 @@ class Delivery:
             return ""  # there are no others
         return self._vigil.first_slice(briefing, self._wait)
 
-    def _quota_now(self, before: Quota) -> Quota:
-        """What the account may do now, or what it might before if SES cannot be asked; the next call will tell."""
-        try:
-            return self._mailer.quota()
-        except SesError:
-            return before
-
     def _wait(self, seconds: float) -> bool:
         """Pause, but no longer than until the run is to stop; False then."""
         while not self._stopping:
@@ -245,26 +231,3 @@ class Delivery:
             if seconds <= 0:
                 break
         return not self._stopping
-
-    def _record(self, claim: Claim, outcomes: Sequence[Outcome]) -> None:
-        """Write an answer down; a database that another process holds is waited for, since SES will not say it again."""
-        for _ in range(self.record_tries):
-            try:
-                self._store.record(claim, outcomes, self._clock())
-                return
-            except StoreBusy:
-                self._pause(1.0)  # not cut short by a request to stop
-        self._store.record(claim, outcomes, self._clock())
-
-    def _entry(self, recipient: Recipient) -> Entry:
-        address = self._links.unsubscribe(recipient.public_id)
-        return Entry(
-            to=recipient.address,
-            data={"unsubscribe_url": address},
-            # The two belong together (RFC 8058 section 3.1), so they travel together.
-            headers={
-                "List-Unsubscribe": f"<{address}>",
-                "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-            },
-            tags={"recipient": str(abs(recipient.number))},
-        )

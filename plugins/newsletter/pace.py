@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from newsletter.errors import Ambiguous, Throttled
+from newsletter.errors import Ambiguous, SesError, Throttled
 from newsletter.ses.submit import Quota
 
 # A little under the account's own rate, since other mail of the account counts too.
 SHARE = 0.9
 _LONGEST_BACKOFF = 60.0
+USED_UP = "the account's daily quota is used up; it is counted over 24 hours, so the rest can follow tomorrow"
 # Of each template operation SES takes one call a second (API reference, CreateEmailTemplate).
 _TRIES = 5
 _T = TypeVar("_T")
@@ -82,6 +84,31 @@ class Every:
             return False
         self._last = now
         return True
+
+
+class Allowance:
+    """What the account may still mail today, as SES said last and with what was mailed since."""
+
+    # How often to ask, in seconds: other mail of the account uses it too.
+    every = 60.0
+
+    def __init__(self, quota: Quota, ask: Callable[[], Quota], clock: Callable[[], datetime]) -> None:
+        """`quota` is what SES said just now; `ask` asks it again."""
+        self.quota, self.left, self._ask = quota, quota.left_today, ask
+        self._due = Every(self.every, clock)
+
+    def renewed(self) -> bool:
+        """Whether it was time to ask again; what SES does not say is taken to be as before, and the next call tells."""
+        if not self._due.due():
+            return False
+        with suppress(SesError):
+            self.quota = self._ask()
+        self.left = self.quota.left_today
+        return True
+
+    def spend(self, recipients: int) -> None:
+        """So many more were mailed."""
+        self.left -= recipients
 
 
 def patiently(call: Callable[[], _T], pause: Callable[[float], None]) -> _T:

@@ -30,7 +30,8 @@ class Settings:
 
     `store_url` names the database ("sqlite:///var/newsletter.db", or "dynamodb://TABLE"). `configuration_set` is the SES configuration
     set whose events tell what became of a mail, "" for none. `events_queue_url` is the SQS queue they arrive in,
-    "" for none, and `events_topic_arn` the SNS topic they must come from. `region` is AWS's, "" where boto3 finds
+    "" for none, and `events_topic_arn` the SNS topic they must come from; `work_queue_url` is the SQS queue that hands
+    batches to workers, "" for none. `region` is AWS's, "" where boto3 finds
     it in its own files. `site_url` is where the links of mails lead in practice, "" for the publication's own; it has
     no slash at its end. `trusted_proxies` is how many proxies stand in front of the door; with `always_work` its forms
     ask every browser for work, and not only while too many knock. `site_bucket` is the S3 bucket that the site is
@@ -44,6 +45,7 @@ class Settings:
     configuration_set: str = ""
     events_queue_url: str = ""
     events_topic_arn: str = ""
+    work_queue_url: str = ""
     site_url: str = ""
     trusted_proxies: int = 0
     always_work: bool = False
@@ -54,8 +56,8 @@ class Settings:
 
     @classmethod
     def from_env(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN, SITE_URL,
-        TRUSTED_PROXIES, PROOF_OF_WORK, SITE_BUCKET, SITE_DISTRIBUTION, SECRET_KEY_ARN, ORIGIN_KEY and the region.
+        """Read STORE_URL, SECRET_KEY, SES_CONFIGURATION_SET, EVENTS_QUEUE_URL, EVENTS_TOPIC_ARN, WORK_QUEUE_URL,
+        SITE_URL, TRUSTED_PROXIES, PROOF_OF_WORK, SITE_BUCKET, SITE_DISTRIBUTION, SECRET_KEY_ARN, ORIGIN_KEY and the region.
 
         AWS's other tools read AWS_REGION, boto3 by itself only AWS_DEFAULT_REGION; here either will do.
         Raises SettingsError where neither a store is named nor this is the project's folder.
@@ -75,6 +77,7 @@ class Settings:
             configuration_set=env.get("SES_CONFIGURATION_SET", ""),
             events_queue_url=env.get("EVENTS_QUEUE_URL", ""),
             events_topic_arn=env.get("EVENTS_TOPIC_ARN", ""),
+            work_queue_url=env.get("WORK_QUEUE_URL", ""),
             site_url=_site_url(env.get("SITE_URL", "")),
             trusted_proxies=_proxies(env.get("TRUSTED_PROXIES") or "0"),
             always_work=_always(env.get("PROOF_OF_WORK", "")),

@@ -13,6 +13,9 @@ more turn is taken, so that a copy made in its middle comes too late as well.
 A turn that a dead sender had begun is settled first, and then a new one is taken with a new owner: two copies of a
 ledger share what was begun in it, and must not share a turn.
 
+Where several workers mail (worker.py), they act under the turn of the run that handed out their work, and only while
+that run says every few seconds that they may; a copy of the ledger says so to nobody for longer than a minute.
+
 What is left: a run that *crashed* takes no last turn. If then an older copy, made during that very run, goes on in
 place of the crashed ledger, the fence cannot tell, and those mailed between the copy and the crash are pending in
 it. So a sender that goes on reads SES's events first (vigil.py): they show those mails, and take their recipients
@@ -27,14 +30,18 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from newsletter import issue
 from newsletter.errors import Ambiguous, NewsletterError, SesError, StoreError
 from newsletter.issue import Issue
 from newsletter.pace import patiently
+from newsletter.states import State
 from newsletter.store import Store, Turn
+
+# So long after a claim a worker has its answer: SES is given a minute, and five seconds to be reached.
+ANSWERED = timedelta(seconds=90)
 
 
 class TurnMaker(Protocol):
@@ -57,7 +64,7 @@ def overtaken(store: Store, ses: TurnReader, briefing: str, through: str) -> Sto
     """What is wrong if SES has a turn of this briefing that is not this ledger's; it takes none, so it is for whoever
     is about to read events: an old copy must not take them from the newest. Raises SesError.
     """
-    newest = store.turn(_book(briefing, through))
+    newest = store.turn(book(briefing, through))
     if (
         newest
         and not newest.taken
@@ -66,6 +73,26 @@ def overtaken(store: Store, ses: TurnReader, briefing: str, through: str) -> Sto
         return _overtaken(briefing, newest.number)
     number = newest.number + 1 if newest else 1
     return _overtaken(briefing, number) if ses.turn_holder(_name(briefing, number)) else None
+
+
+def recall(
+    store: Store,
+    briefing: str,
+    clock: Callable[[], datetime],
+    pause: Callable[[float], None],
+    answered: timedelta = ANSWERED,
+) -> int:
+    """Before anybody else acts on a briefing: have its workers end, wait for what they have asked SES, and hold in doubt
+    whatever a dead one (or a dead sender) had claimed; how many. Whoever calls it holds `store.sending(briefing)`.
+    """
+    own = book(briefing, store.through(briefing))
+    turn = store.turn(own)
+    if turn and turn.open_until:
+        store.stop_turn(own, turn.number, "its sender has ended")
+        latest = min(clock(), turn.open_until) + answered  # the last claim was made no later than that
+        while store.counts(briefing).of(State.CLAIMED) and clock() < latest:
+            pause(0.5)
+    return store.hold_orphans(briefing, clock())
 
 
 class Turns:
@@ -82,8 +109,9 @@ class Turns:
     ) -> None:
         """`through` names the SES: each counts from one, so that practice does not use up the real one's numbers."""
         self._store, self._ses, self._briefing = store, ses, briefing
-        self._book = _book(briefing, through)
+        self._book = book(briefing, through)
         self._clock, self._pause = clock, pause
+        self._number = 0
 
     def take(self, takeover: bool = False) -> None:
         """Take the next turn. With `takeover`, the next that is free, whoever had those before.
@@ -99,6 +127,23 @@ class Turns:
             if not takeover:
                 raise _overtaken(self._briefing, number)
             number += 1
+
+    @property
+    def number(self) -> int:
+        """The turn that was taken last."""
+        return self._number
+
+    def open(self, until: datetime) -> bool:
+        """Let workers act under it until then; False if it is over: stopped, or another run has a newer one."""
+        return self._store.open_turn(self._book, self._number, until)
+
+    def stop(self, reason: str) -> str:
+        """Let no worker act under it any more; the first reason that was given for that."""
+        self._store.stop_turn(self._book, self._number, reason)
+        turn = self._store.turn(self._book)
+        if turn and turn.number == self._number:
+            return turn.stopped
+        return "another run of the sender has begun"
 
     def close(self) -> str:
         """Take the last turn of a run; what is wrong in words, or "". It raises nothing: what was mailed is mailed."""
@@ -125,6 +170,7 @@ class Turns:
             ) from doubt
         if owner == turn.owner:
             self._store.turn_taken(self._book, turn.number, self._clock())
+            self._number = turn.number
             return True
         self._store.drop_turn(self._book, turn.number)
         return owner is None  # an SES without turns has no fence
@@ -146,6 +192,6 @@ def _name(briefing: str, number: int) -> str:
     return f"briefing-{briefing}-turn-{number}"
 
 
-def _book(briefing: str, through: str) -> str:
+def book(briefing: str, through: str) -> str:
     """Under which name the ledger keeps the turns."""
     return f"{briefing} {through}".rstrip()

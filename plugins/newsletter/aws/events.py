@@ -49,7 +49,7 @@ class Handed(EventQueue):
         self._records = list(messages(records))
         self.poison: list[str] = []
 
-    def receive(self, wait: int) -> list[Message]:
+    def receive(self, wait: int, most: int = 0) -> list[Message]:
         """All of them, once."""
         records, self._records = self._records, []
         return records

@@ -27,6 +27,7 @@ from newsletter.cli import (
     sending,
     status,
     web,
+    worker,
 )
 from newsletter.cli.subscribers import subscribers
 from newsletter.cli.words import Group
@@ -51,6 +52,7 @@ for command in (
     doctor.doctor,
     status.show,
     sending.send,
+    worker.worker,
     latecomers.latecomers,
     erratum.erratum,
     erratum.withdraw,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -60,7 +61,7 @@ def _refuse_too_early(store: Store, month: str) -> None:
             f"{month} has not been mailed to anybody, so nobody has the wrong version. Mend it, then: "
             f"newsletter send {month}"
         )
-    store.hold_orphans(month, datetime.now(UTC))
+    _recall(store, month)
     counts = store.counts(month)
     pending, in_doubt = counts.of(State.PENDING), counts.of(State.IN_DOUBT)
     ways = []
@@ -79,6 +80,13 @@ def _refuse_too_early(store: Store, month: str) -> None:
             f"{month} is still open: {still}. An erratum goes to those who have the briefing, so that must be settled "
             f"first. Nobody was mailed. Choose: {'; '.join(ways)}"
         )
+
+
+def _recall(store: Store, month: str) -> None:
+    """See to it that no worker mails it any more; what a dead sender or worker had claimed is in doubt."""
+    from newsletter.turn import recall
+
+    recall(store, month, lambda: datetime.now(UTC), time.sleep)
 
 
 def _refuse_elsewhere(store: Store, month: str, settings: Settings) -> None:
@@ -107,7 +115,7 @@ def withdraw(month: str, yes: bool) -> None:
         say("withdraw", f"{month} has not been mailed to anybody; there is nothing to withdraw")
         return
     with store.sending(month):
-        store.hold_orphans(month, datetime.now(UTC))
+        _recall(store, month)
         counts = store.counts(month)
         pending, in_doubt = counts.of(State.PENDING), counts.of(State.IN_DOUBT)
         say("withdraw", f"{month}: submitted for {counts.of(*ACCEPTED):,}, and {pending:,} are pending")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import chain, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from newsletter.delivery import Links, Report
     from newsletter.models import Package
     from newsletter.ses.submit import Ses
+    from newsletter.ses.work_queue import WorkQueue
     from newsletter.store import Store
 
 PACKAGES = Path("build/briefings")
@@ -72,6 +74,11 @@ _OPTIONS = (
         "at once. Without it: the testers and 50 more, where SES's events can be read.",
     ),
     click.option(
+        "--fan-out",
+        is_flag=True,
+        help="Hand the batches out to workers (newsletter worker), by the queue WORK_QUEUE_URL.",
+    ),
+    click.option(
         "--no-brakes", is_flag=True, help="Go on although many bounce or complain: you have looked at why."
     ),
     click.option(
@@ -99,6 +106,7 @@ class Options:
     at: str = ""
     late: int | None = None
     canary: int | None = None
+    fan_out: bool = False
     no_brakes: bool = False
     takeover: bool = False
     quiet: float = 15.0
@@ -136,6 +144,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
     from newsletter import package as packages
     from newsletter.delivery import Links
     from newsletter.ses.submit import Ses
+    from newsletter.ses.work_queue import work_queue
     from newsletter.states import OPEN, State
     from newsletter.store import open_store
 
@@ -155,6 +164,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
     store = open_store(settings.store_url)
     links = Links(site_url, keys_of(settings, store))
     watch = reader(store, settings)
+    queue = work_queue(settings.work_queue_url, settings.region) if options.fan_out else None
     if options.canary and not watch:
         raise SettingsError(
             "--canary: without EVENTS_QUEUE_URL nobody can tell what became of the first mails. Set it, or leave "
@@ -193,7 +203,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
         else:
             again = approving.propose(store, packages.read(folder) if due else package, timed, corrects)
             approving.settle(again, package.content_hash, options.expect, can_ask=False)
-        report, seconds = _submit(store, ses, package, links, watch, facts.testers, corrects, options)
+        report, seconds = _submit(store, ses, package, links, watch, queue, facts.testers, corrects, options)
     _tell_report(command, briefing, report, seconds, options.quiet, bool(settings.events_queue_url))
     if watch and report.counts.of(State.IN_DOUBT):
         from newsletter.pace import patiently
@@ -210,6 +220,7 @@ def _as_typed(command: str, options: Options) -> str:
     """The command with what was typed of how to mail, so that one offered to be pasted does nothing else."""
     words = [command]
     words += [f"--canary {options.canary}"] if options.canary is not None else []
+    words += ["--fan-out"] if options.fan_out else []
     words += ["--no-brakes"] if options.no_brakes else []
     return " ".join(words)
 
@@ -287,6 +298,7 @@ def _submit(
     package: Package,
     links: Links,
     watch: Aftermath | None,
+    queue: WorkQueue | None,
     testers: Sequence[str],
     corrects: str,
     options: Options,
@@ -294,6 +306,7 @@ def _submit(
     """Run the sender, with a bar; the report, and how many seconds it took."""
     from newsletter import address
     from newsletter.delivery import Delivery
+    from newsletter.fanout import FanOut
     from newsletter.vigil import Vigil
 
     def now() -> datetime:
@@ -305,7 +318,8 @@ def _submit(
         vigil = Vigil(store, watch, now, lambda words: say("watch", words), not options.no_brakes, quiet)
     start = time.monotonic()
     with Progress(lambda: _tally(store, package.month, corrects)) as progress:
-        delivery = Delivery(
+        way = partial(FanOut, queue=queue, tell=lambda words: say("fan-out", words)) if queue else Delivery
+        delivery = way(
             store,
             ses,
             links,

@@ -10,6 +10,7 @@ from pathlib import Path
 ACCOUNT_ID = "000000000000"  # no AWS account has this number, so no ARN of ours can name a real thing
 CONFIGURATION_SET = "newsletter"
 TOPIC = QUEUE = "newsletter-events"
+WORK_QUEUE = "newsletter-work"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class RunningSes:
     busy: Callable[[], int] = field(repr=False)
 
 
-def environment(url: str, queue_url: str, config: LocalSesConfig) -> dict[str, str]:
+def environment(url: str, queue_url: str, work_queue_url: str, config: LocalSesConfig) -> dict[str, str]:
     """Return the variables that turn boto3 and this project towards a local SES at `url`.
 
     The names are boto3's own (https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html);
@@ -77,4 +78,5 @@ def environment(url: str, queue_url: str, config: LocalSesConfig) -> dict[str, s
         "SES_CONFIGURATION_SET": CONFIGURATION_SET,
         "EVENTS_QUEUE_URL": queue_url,
         "EVENTS_TOPIC_ARN": config.topic_arn,
+        "WORK_QUEUE_URL": work_queue_url,
     }

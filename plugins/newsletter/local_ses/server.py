@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from newsletter.errors import SettingsError
 from newsletter.listener import address, listen
-from newsletter.local_ses.config import QUEUE, LocalSesConfig, RunningSes, environment
+from newsletter.local_ses.config import QUEUE, WORK_QUEUE, LocalSesConfig, RunningSes, environment
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -98,7 +98,7 @@ class _Server:
             url=url,
             queue_url=queue_url(url, QUEUE),
             topic_arn=config.topic_arn,
-            environment=environment(url, queue_url(url, QUEUE), config),
+            environment=environment(url, queue_url(url, QUEUE), queue_url(url, WORK_QUEUE), config),
             calls=ses.calls,
             busy=lambda: len(self._uvicorn.server_state.tasks),
         )

@@ -1,4 +1,4 @@
-"""The SQS operations that a reader of events needs, in the JSON protocol that boto3 speaks.
+"""The SQS operations that readers of events and workers need, in the JSON protocol that boto3 speaks.
 
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 """
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -67,13 +67,20 @@ class Sqs:
                 return self._attributes(name, params)
             case "SendMessage":
                 return self._send(name, params)
+            case "SendMessageBatch":
+                return self._batch(params["Entries"], lambda entry: self._send(name, entry))
             case "ReceiveMessage":
                 return self._receive(name, params)
             case "DeleteMessage":
                 self._queues.delete(name, params["ReceiptHandle"])
                 return {}
             case "DeleteMessageBatch":
-                return self._delete_batch(name, params)
+
+                def delete(entry: Params) -> dict[str, Any]:
+                    self._queues.delete(name, entry["ReceiptHandle"])
+                    return {}
+
+                return self._batch(params["Entries"], delete)
             case "ChangeMessageVisibility":
                 seconds = params["VisibilityTimeout"]
                 _between("VisibilityTimeout", seconds, 0, 43_200)
@@ -114,8 +121,8 @@ class Sqs:
         found = self._queues.receive(name, most or 1, visibility)
         return {"Messages": [_shown(message, asked) for message in found]} if found else {}
 
-    def _delete_batch(self, name: str, params: Params) -> dict[str, Any]:
-        entries = params["Entries"]
+    def _batch(self, entries: list[Params], do: Callable[[Params], dict[str, Any]]) -> dict[str, Any]:
+        """Do each entry of a batch by itself, as SQS does."""
         if not entries:
             raise ApiError("EmptyBatchRequest", "There should be at least one entry in the request.")
         if len(entries) > 10:
@@ -125,16 +132,10 @@ class Sqs:
         done, failed = [], []
         for entry in entries:
             try:
-                self._queues.delete(name, entry["ReceiptHandle"])
-                done.append({"Id": entry["Id"]})
+                done.append({"Id": entry["Id"], **do(entry)})
             except ApiError as error:
                 failed.append(
-                    {
-                        "Id": entry["Id"],
-                        "SenderFault": True,
-                        "Code": error.code,
-                        "Message": error.message,
-                    }
+                    {"Id": entry["Id"], "SenderFault": True, "Code": error.code, "Message": error.message}
                 )
         return {"Successful": done, "Failed": failed}
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from newsletter.errors import StoreError
-from newsletter.local_ses.config import ACCOUNT_ID, CONFIGURATION_SET, QUEUE, LocalSesConfig
+from newsletter.local_ses.config import ACCOUNT_ID, CONFIGURATION_SET, QUEUE, WORK_QUEUE, LocalSesConfig
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS templates (
@@ -84,7 +84,8 @@ class State:
                     "INSERT INTO event_destinations VALUES (?, 'events', 1, ?, ?)",
                     (CONFIGURATION_SET, json.dumps(_EVENT_TYPES), topic),
                 )
-            db.execute("INSERT OR IGNORE INTO queues VALUES (?, '{}', ?)", (QUEUE, config.now()))
+            for name in (QUEUE, WORK_QUEUE):
+                db.execute("INSERT OR IGNORE INTO queues VALUES (?, '{}', ?)", (name, config.now()))
             for name in config.identities:
                 db.execute(
                     "INSERT INTO identities VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET verified = 1",

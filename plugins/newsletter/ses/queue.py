@@ -1,4 +1,4 @@
-"""The SQS queue through which SES's events come back, long-polled.
+"""SQS, long-polled: any queue, and the one through which SES's events come back.
 
 Source: API reference of SQS (docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference).
 """
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _BATCH = 10  # SQS gives and deletes at most ten messages a call
 _LONGEST_WAIT = 20  # seconds: ReceiveMessage's WaitTimeSeconds
-_DELETE_TRIES = 3
+_TRIES = 3
 _COUNTS = (
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
@@ -31,11 +31,8 @@ _THROTTLES = {
     "OverLimit",
     "TooManyRequestsException",
 }
-_NO_QUEUE = "There is no such queue in this account and region: compare EVENTS_QUEUE_URL and AWS_REGION."
-_NOT_ALLOWED = (
-    "These credentials may not read the queue: allow them sqs:ReceiveMessage, sqs:DeleteMessage and "
-    "sqs:GetQueueAttributes on it."
-)
+_NO_QUEUE = "There is no such queue in this account and region: compare {setting} and AWS_REGION."
+_NOT_ALLOWED = "These credentials may not do that with the queue: allow them {actions} on it."
 _RENEW = "AWS does not know these credentials any more: renew them and run the command again."
 # What to do about an error's code, without the "AWS.SimpleQueueService." that some of them begin with.
 _MEND = {
@@ -64,36 +61,44 @@ class Message:
     receive_count: int
 
 
-class EventQueue:
-    """The SQS queue that the events arrive in. Region, credentials and endpoint are boto3's own settings.
+class Queue:
+    """One SQS queue. Region, credentials and endpoint are boto3's own settings.
 
-    boto3 may repeat these calls as it likes: to receive again or to delete again harms nothing.
+    boto3 may repeat these calls as it likes: to receive or delete again harms nothing, and whoever reads a queue must be
+    prepared for a message that comes twice.
     """
 
-    def __init__(self, queue_url: str, topic_arn: str, region: str = "") -> None:
-        """Raises SettingsError for what cannot be a queue's address or a topic's ARN. Asks nobody yet."""
+    # Which variable names it, and what one needs to be allowed: for messages.
+    setting, actions = "", ""
+
+    def __init__(self, queue_url: str, region: str = "") -> None:
+        """Raises SettingsError for what cannot be a queue's address. Asks nobody yet."""
         if not re.fullmatch(r"https?://[^/\s]+/\S+", queue_url):
             raise SettingsError(
-                f"EVENTS_QUEUE_URL: {queue_url!r} is no queue's address. Copy it from the queue's page in the AWS "
+                f"{self.setting}: {queue_url!r} is no queue's address. Copy it from the queue's page in the AWS "
                 "console: https://sqs.REGION.amazonaws.com/ACCOUNT/NAME."
             )
-        if not re.fullmatch(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", topic_arn):
-            raise SettingsError(
-                f"EVENTS_TOPIC_ARN: {topic_arn!r} is no topic's ARN. Copy it from the topic's page in the AWS "
-                "console: arn:aws:sns:REGION:ACCOUNT:NAME."
-            )
-        self.queue_url, self.topic_arn, self._region = queue_url, topic_arn, region
+        self.queue_url, self._region = queue_url, region
         self._made: SQSClient | None = None
 
-    def receive(self, wait: int) -> list[Message]:
-        """Take up to ten messages, waiting up to `wait` (at most 20) seconds for the first.
+    def put(self, bodies: Sequence[str]) -> None:
+        """Put messages on the queue, ten a call. Raises SesError if some are not known to be on it; others may be."""
+        for first in range(0, len(bodies), _BATCH):
+            entries = {
+                str(number): {"MessageBody": body}
+                for number, body in enumerate(bodies[first : first + _BATCH])
+            }
+            self._until_done("send_message_batch", entries, "store", "Run the same command again.")
+
+    def receive(self, wait: int, most: int = _BATCH) -> list[Message]:
+        """Take up to `most` (at most ten) messages, waiting up to `wait` (at most 20) seconds for the first.
 
         What is not deleted comes again after the queue's visibility timeout. [] does not mean that nothing is
         left: see `backlog`. Raises SesError.
         """
         answer = self._call(
             "receive_message",
-            MaxNumberOfMessages=_BATCH,
+            MaxNumberOfMessages=most,
             WaitTimeSeconds=max(0, min(wait, _LONGEST_WAIT)),
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
         )
@@ -110,18 +115,24 @@ class EventQueue:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise SesError(f"SQS: an answer that is not SQS's ({type(error).__name__}: {error}).") from error
 
-    def parse(self, message: Message) -> list[Event]:
-        """`parse` of its body, with this queue's topic. Raises Poison."""
-        return parse(message.body, self.topic_arn)
-
     def delete(self, messages: Sequence[Message]) -> None:
         """Delete what has been dealt with durably. Raises SesError if some of them could not be deleted.
 
         What was received longer ago than the visibility timeout may come again all the same.
         """
-        left = [messages[first : first + _BATCH] for first in range(0, len(messages), _BATCH)]
-        for batch in left:
-            self._delete(batch)
+        for first in range(0, len(messages), _BATCH):
+            some = messages[first : first + _BATCH]
+            entries = {str(number): {"ReceiptHandle": one.receipt} for number, one in enumerate(some)}
+            self._until_done(
+                "delete_message_batch",
+                entries,
+                "delete",
+                "They will come again; reading one twice changes nothing.",
+            )
+
+    def give_back(self, message: Message, seconds: int) -> None:
+        """Let a message that was received come again in so many seconds, to whomever asks then. Raises SesError."""
+        self._call("change_message_visibility", ReceiptHandle=message.receipt, VisibilityTimeout=seconds)
 
     def backlog(self) -> tuple[int, int]:
         """How many messages wait, and how many are not to be seen now: given to a reader, or delayed.
@@ -136,25 +147,21 @@ class EventQueue:
             raise SesError(f"SQS: the queue's counts are not in its answer ({error}).") from error
         return waiting, taken + delayed
 
-    def _delete(self, batch: Sequence[Message]) -> None:
-        remaining = {str(number): message for number, message in enumerate(batch)}
-        said = "no answer"
-        for _ in range(_DELETE_TRIES):
-            answer = self._call(
-                "delete_message_batch",
-                Entries=[{"Id": key, "ReceiptHandle": one.receipt} for key, one in remaining.items()],
-            )
-            for done in answer.get("Successful") or []:
-                remaining.pop(str(done.get("Id")), None)
+    def _until_done(self, operation: str, entries: dict[str, dict[str, str]], do: str, then: str) -> None:
+        """A call for several messages, again for those that SQS left undone. Raises SesError, Refused."""
+        remaining, said = dict(entries), "no answer"
+        for _ in range(_TRIES):
+            answer = self._call(operation, Entries=[{"Id": key, **entry} for key, entry in remaining.items()])
+            for each in answer.get("Successful") or []:
+                remaining.pop(str(each.get("Id")), None)
             if not remaining:
                 return
             for failure in answer.get("Failed") or []:
                 said = f"{failure.get('Code', '')}: {failure.get('Message', '')}".strip(": ")
                 if failure.get("SenderFault"):
-                    raise Refused(str(failure.get("Code", "")), f"SQS would not delete a message. {said}")
+                    raise Refused(str(failure.get("Code", "")), f"SQS would not {do} a message. {said}")
         raise SesError(
-            f"SQS: {len(remaining)} of {len(batch)} messages could not be deleted ({said}). They will come again; "
-            "reading an event twice changes nothing."
+            f"SQS: {len(remaining)} of {len(entries)} messages could not be {do}d ({said}). {then}"
         )
 
     def _call(self, operation: str, **parameters: Any) -> dict[str, Any]:
@@ -165,7 +172,7 @@ class EventQueue:
         try:
             answer: dict[str, Any] = getattr(client, operation)(QueueUrl=self.queue_url, **parameters)
         except boto.ClientError as error:
-            raise _refusal(error) from error
+            raise self._refusal(error) from error
         except (
             boto.NoCredentialsError,
             boto.PartialCredentialsError,
@@ -206,15 +213,36 @@ class EventQueue:
                 raise SettingsError(f"AWS: the settings for SQS cannot be used: {error}") from error
         return self._made
 
+    def _refusal(self, error: Any) -> SesError:
+        """A ClientError in our words, with what to do about it."""
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = str(error.response.get("Error", {}).get("Code", ""))
+        message = str(error.response.get("Error", {}).get("Message", ""))
+        name = code.rpartition(".")[2]
+        if name in _THROTTLES:
+            return Throttled(code, message)
+        if not 400 <= status < 500 or not code or code == str(status):
+            return SesError(f"SQS: HTTP {status} {message}. Nothing is lost: run the command again.")
+        mend = _MEND.get(name, "").format(setting=self.setting, actions=self.actions)
+        return Refused(code, " ".join(filter(None, (message, mend))))
 
-def _refusal(error: Any) -> SesError:
-    """A ClientError in our words, with what to do about it."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    message = str(error.response.get("Error", {}).get("Message", ""))
-    name = code.rpartition(".")[2]
-    if name in _THROTTLES:
-        return Throttled(code, message)
-    if not 400 <= status < 500 or not code or code == str(status):
-        return SesError(f"SQS: HTTP {status} {message}. Nothing is lost: run the command again.")
-    return Refused(code, " ".join(filter(None, (message, _MEND.get(name, "")))))
+
+class EventQueue(Queue):
+    """The SQS queue that the events arrive in."""
+
+    setting = "EVENTS_QUEUE_URL"
+    actions = "sqs:ReceiveMessage, sqs:DeleteMessage and sqs:GetQueueAttributes"
+
+    def __init__(self, queue_url: str, topic_arn: str, region: str = "") -> None:
+        """Raises SettingsError for what cannot be a queue's address or a topic's ARN. Asks nobody yet."""
+        super().__init__(queue_url, region)
+        if not re.fullmatch(r"arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_.-]{1,256}", topic_arn):
+            raise SettingsError(
+                f"EVENTS_TOPIC_ARN: {topic_arn!r} is no topic's ARN. Copy it from the topic's page in the AWS "
+                "console: arn:aws:sns:REGION:ACCOUNT:NAME."
+            )
+        self.topic_arn = topic_arn
+
+    def parse(self, message: Message) -> list[Event]:
+        """`parse` of its body, with this queue's topic. Raises Poison."""
+        return parse(message.body, self.topic_arn)

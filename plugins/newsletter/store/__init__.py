@@ -2,6 +2,7 @@
 
     people.py   subscribers, suppressions
     ledger.py   sends, recipients, the evidence of what became of each mail
+    fanout.py   what workers share, where several mail one briefing
     proofs.py   what all of that can be examined by; health.py whether the store can be relied on
     lists.py    the list read whole, and what an operator decides about one address
     moving.py   taking one store over into another
@@ -18,6 +19,7 @@ from typing import Protocol
 
 from newsletter.errors import SettingsError
 from newsletter.store.door import Door
+from newsletter.store.fanout import FanOut
 from newsletter.store.health import Health
 from newsletter.store.ledger import (
     Claim,
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 
-class Store(People, Lists, Ledger, Proofs, Door, Health, Moving, Protocol):
+class Store(People, Lists, Ledger, FanOut, Proofs, Door, Health, Moving, Protocol):
     """All of it, in one place, so that one transaction can span it."""
 
     def close(self) -> None:

@@ -73,11 +73,16 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A sender's turn at a briefing: the how-manieth, whose (random), and whether SES has said that it is ours."""
+    """A sender's turn at a briefing: the how-manieth, whose (random), and whether SES has said that it is ours.
+
+    Workers may act under it until `open_until` (None: never), unless it was `stopped`: why, in words.
+    """
 
     number: int
     owner: str
     taken: bool
+    open_until: datetime | None = None
+    stopped: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +223,7 @@ class Ledger(Protocol):
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
         """Write down what a claim's call did. Only recipients of that claim can change, and only by a step of
-        the table in states.py.
+        the table in states.py. An answer that comes after the claim was held in doubt settles it.
         """
         ...
 

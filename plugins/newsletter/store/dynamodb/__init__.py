@@ -1,12 +1,13 @@
 """The store in one DynamoDB table (keys.py says where what lies), and a second one for the journal."""
 
+from newsletter.store.dynamodb.fanout import DynamoFanOut
 from newsletter.store.dynamodb.health import DynamoHealth
 from newsletter.store.dynamodb.moving import DynamoMoving
 from newsletter.store.dynamodb.proofs import DynamoProofs
 from newsletter.store.dynamodb.table import Table
 
 
-class DynamoStore(DynamoMoving, DynamoProofs, DynamoHealth):
+class DynamoStore(DynamoMoving, DynamoFanOut, DynamoProofs, DynamoHealth):
     """Keeps all promises of `Store`, each noun in its own module."""
 
     def __init__(self, url: str) -> None:

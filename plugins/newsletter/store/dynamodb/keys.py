@@ -25,6 +25,7 @@
     FORM                          <version>              the text of a form
     TALLY#<day>                   <limit>                how often something has happened; its stretch ends that day
     COUNT                         SUBSCRIBER | <month>   the last number; how many left in a month
+    PACE                          <SES>                  up to when the account's time has been given out
     LEASE                         <what>                 who may do something alone (lease.py)
 
 Nothing is found by looking through all of the table, and there is no second index: one would be behind the table by
@@ -137,6 +138,11 @@ def shards(briefing: str, draft: str, last: int) -> Iterator[str]:
 def turn(book: str, number: int) -> Key:
     """A sender's turn. `book` is under which name the ledger keeps those of a briefing."""
     return "TURN", f"{book}#{digits(number)}"
+
+
+def pace(account: str) -> Key:
+    """Up to when an account's time has been given out (shared_pace.py)."""
+    return "PACE", account
 
 
 def mailbox(digest: str) -> str:

@@ -41,34 +41,16 @@ class DynamoLedger(DynamoLatecomers):
         if sending is None:
             return None
         for key, numbers in self._preferred(sending, first):
-            if taken := self._take(sending, key, limit, attempt, at, numbers):
+            if taken := self.claim_some(sending, key, limit, attempt, at, numbers):
                 return Claim(briefing, attempt, taken)
         # From where it was last to the end, and if that is in vain once from the beginning.
         for way in (self._way(sending), _Way(self, sending)):
             self._ways[briefing] = way
             while name := way.next():
-                if taken := self._take(sending, name, limit, attempt, at):
+                if taken := self.claim_some(sending, name, limit, attempt, at):
                     way.back(name)  # the rest of it comes next
                     return Claim(briefing, attempt, taken)
         return None
-
-    def claim_batch(self, briefing: str, name: str, limit: int, attempt: str, at: datetime) -> Claim | None:
-        """Take those who are pending in one batch, by a name of `batches_open`: for a worker that was told of it.
-        None when there is nobody, so a message that comes twice mails nobody.
-        """
-        sending = self.sending_named(briefing)
-        partition, separator, sk = name.partition(" ")
-        if sending is None or not separator or partition not in self._partitions(sending):
-            return None
-        taken = self._take(sending, (partition, sk), limit, attempt, at)
-        return Claim(briefing, attempt, taken) if taken else None
-
-    def batches_open(self, briefing: str) -> Iterator[str]:
-        """The name of each batch in which somebody is pending."""
-        if sending := self.sending_named(briefing):
-            for (partition, sk), tally in self.tallies(sending):
-                if tally["states"].get(State.PENDING):
-                    yield f"{partition} {sk}"
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:
         """See Store. Raises StoreError, changing nothing, for a step that the table does not have."""
@@ -88,7 +70,7 @@ class DynamoLedger(DynamoLatecomers):
                     continue  # it was done, the answer was lost, and another has changed the batch since
                 if entry.attempt != claim.attempt:
                     raise self._no_step(claim, one)
-                if entry.state is State.CLAIMED:
+                if entry.state in (State.CLAIMED, State.IN_DOUBT):
                     entry.state, entry.words, entry.changed = one.state, one.evidence, when
                     entry.message_id, entry.tries = one.message_id, entry.tries + one.tried
                 # SES's events can be quicker than its answer: then the state is theirs and stays.
@@ -152,9 +134,6 @@ class DynamoLedger(DynamoLatecomers):
         way = self._ways.get(sending.briefing)
         return way if way and way.draft == sending.draft else _Way(self, sending)
 
-    def _partitions(self, sending: Sending) -> set[str]:
-        return set(keys.shards(sending.briefing, sending.draft, sending.last))
-
     def _preferred(self, sending: Sending, first: Collection[str]) -> Iterator[tuple[Key, set[int]]]:
         """The batches of those whose address keys are in `first`, with their numbers."""
         numbers: dict[Key, set[int]] = {}
@@ -165,7 +144,7 @@ class DynamoLedger(DynamoLatecomers):
                 numbers.setdefault(found[0].key, set()).add(int(item["number"]))
         yield from sorted(numbers.items())
 
-    def _take(
+    def claim_some(
         self,
         sending: Sending,
         key: Key,

@@ -184,13 +184,13 @@ class DynamoSends(DynamoPeople):
 
     def turn(self, briefing: str) -> Turn | None:
         """See Store."""
-        newest = next(
-            self.table.query(
-                "TURN", keys.turn(briefing, 0)[1], f"{briefing}#{_LAST}", most=1, backwards=True
-            ),
-            None,
-        )
-        return Turn(int(newest["number"]), str(newest["owner"]), bool(newest["taken_at"])) if newest else None
+        newest = self.newest_turn(self.read(), briefing)
+        return _turn(newest) if newest else None
+
+    def newest_turn(self, work: Work, briefing: str) -> Item | None:
+        """The newest turn's item."""
+        found = work.query("TURN", keys.turn(briefing, 0)[1], f"{briefing}#{_LAST}", most=1, backwards=True)
+        return found[0] if found else None
 
     def take_turn(self, briefing: str, number: int, owner: str, at: datetime) -> None:
         """See Store."""
@@ -263,6 +263,17 @@ class DynamoSends(DynamoPeople):
         from newsletter.errors import StoreError
 
         return StoreError(f"{self.path}: turn {number} at {briefing} is taken.")
+
+
+def _turn(item: Item) -> Turn:
+    until = str(item.get("open_until", ""))
+    return Turn(
+        int(item["number"]),
+        str(item["owner"]),
+        bool(item["taken_at"]),
+        datetime.fromisoformat(until) if until else None,
+        str(item.get("stopped", "")),
+    )
 
 
 def package_of(kept: bytes) -> Package:

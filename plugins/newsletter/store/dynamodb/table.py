@@ -218,6 +218,29 @@ class Table:
             return bool(found and {"S": found["v"]} == action["Item"]["v"])
         return kind == "Delete" and self.get(_key_in(action["Key"])) is None
 
+    def advance(
+        self, key: Key, name: str, value: str, condition: str, told: Mapping[str, int]
+    ) -> tuple[bool, int | None]:
+        """Set one number of an item to an expression, if a condition holds: whether it did, and the number as it is then
+        (None: there is none). One write; an answer that was lost is asked for again, and so it may be moved on twice.
+        """
+        values = {name: {"N": str(number)} for name, number in told.items()}
+        try:
+            answer = self.ask(
+                "update_item",
+                TableName=self.name,
+                Key=_key(key),
+                UpdateExpression=f"SET {name} = {value}, v = :v",
+                ConditionExpression=condition,
+                ExpressionAttributeValues={**values, ":v": {"S": token()}},
+                ReturnValues="UPDATED_NEW",
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except Conflict as conflict:
+            item = getattr(conflict.__cause__, "response", {}).get("Item") or {}
+            return False, int(item[name]["N"]) if item else None
+        return True, int(answer["Attributes"][name]["N"])
+
     # -- asking
 
     def ask(self, operation: str, unsure: list[bool] | None = None, **words: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from newsletter.store.sqlite.erasure import SqliteErasure
 from newsletter.store.sqlite.evidence import SqliteEvidence
+from newsletter.store.sqlite.fanout import SqliteFanOut
 from newsletter.store.sqlite.health import SqliteHealth
 from newsletter.store.sqlite.latecomers import SqliteLatecomers
-from newsletter.store.sqlite.ledger import SqliteLedger
 from newsletter.store.sqlite.letters import SqliteLetters
 from newsletter.store.sqlite.lists import SqliteLists
 from newsletter.store.sqlite.moving import SqliteMoving
@@ -16,7 +16,7 @@ from newsletter.store.sqlite.withdrawal import SqliteWithdrawal
 
 class SqliteStore(
     SqlitePeople,
-    SqliteLedger,
+    SqliteFanOut,
     SqliteEvidence,
     SqliteSends,
     SqliteProofs,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, fields
 from datetime import datetime
@@ -86,10 +86,13 @@ class SqliteLedger(Database):
     def turn(self, briefing: str) -> Turn | None:
         """See Store."""
         row = self.db.execute(
-            "SELECT number, owner, taken_at != '' FROM turn WHERE briefing = ? ORDER BY number DESC LIMIT 1",
+            "SELECT number, owner, taken_at != '', open_until, stopped FROM turn WHERE briefing = ? "
+            "ORDER BY number DESC LIMIT 1",
             (briefing,),
         ).fetchone()
-        return Turn(row[0], row[1], bool(row[2])) if row else None
+        if row is None:
+            return None
+        return Turn(row[0], row[1], bool(row[2]), datetime.fromisoformat(row[3]) if row[3] else None, row[4])
 
     def take_turn(self, briefing: str, number: int, owner: str, at: datetime) -> None:
         """See Store."""
@@ -123,27 +126,31 @@ class SqliteLedger(Database):
         self, briefing: str, limit: int, attempt: str, at: datetime, first: Collection[str] = ()
     ) -> Claim | None:
         """See Store."""
+        wanted = {"limit": limit, "first": json.dumps(list(first))}
+        ways = [queries.NEXT_OF_THESE, queries.NEXT] if first else [queries.NEXT]
+        return self.claim_some(briefing, ways, wanted, attempt, moment(at))
+
+    def claim_some(
+        self, briefing: str, ways: Sequence[str], wanted: Mapping[str, object], attempt: str, at: str
+    ) -> Claim | None:
+        """Claim those whom the first of these queries finds that finds anybody who may be mailed; None if none does."""
         taken: list[Recipient] = []
-        wanted = {"briefing": briefing, "limit": limit, "at": moment(at), "first": json.dumps(list(first))}
-        query = queries.NEXT_OF_THESE if first else queries.NEXT
+        asked = {"briefing": briefing, "at": at, **wanted}
         with self.writing() as db:
-            while not taken:
-                rows = db.execute(query, wanted).fetchall()
-                if not rows and query is queries.NEXT:
-                    return None
-                if not rows:
-                    query = queries.NEXT  # those who come first are done
-                for number, address, public_id, tries, reason in rows:
-                    if reason:
-                        db.execute(queries.SKIP, (reason, moment(at), briefing, number))
-                    else:
-                        taken.append(Recipient(number, address, public_id, tries))
+            for query in ways:
+                while not taken and (rows := db.execute(query, asked).fetchall()):
+                    for number, address, public_id, tries, reason in rows:
+                        if reason:
+                            db.execute(queries.SKIP, (reason, at, briefing, number))
+                        else:
+                            taken.append(Recipient(number, address, public_id, tries))
+            if not taken:
+                return None
             db.execute(
-                "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)",
-                (attempt, briefing, moment(at)),
+                "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)", (attempt, briefing, at)
             )
             numbers = json.dumps([recipient.number for recipient in taken])
-            db.execute(queries.CLAIM, (attempt, moment(at), briefing, numbers))
+            db.execute(queries.CLAIM, (attempt, at, briefing, numbers))
         return Claim(briefing, attempt, tuple(taken))
 
     def record(self, claim: Claim, outcomes: Sequence[Outcome], at: datetime) -> None:

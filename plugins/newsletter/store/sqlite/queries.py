@@ -60,6 +60,18 @@ LEFT JOIN suppression ON suppression.address_key = recipient.address_key
 WHERE briefing = :briefing AND state = 'pending'
 """  # noqa: S608 - put together from constants
 NEXT = f"{_NEXT} ORDER BY number LIMIT :limit"
+NEXT_OF_BATCH = f"{_NEXT} AND number BETWEEN :first AND :last ORDER BY number LIMIT :limit"
+# Neighbours by their numbers, fifty at a time: the first and the last number of each batch.
+BATCHES = """
+SELECT min(number), max(number) FROM (
+    SELECT number, (row_number() OVER (ORDER BY number) - 1) / 50 AS batch
+    FROM recipient INDEXED BY recipient_open WHERE briefing = ? AND state = 'pending'
+) GROUP BY batch ORDER BY 1
+"""
+WAITING = """
+SELECT count(*) FROM recipient INDEXED BY recipient_open
+WHERE briefing = ? AND state = 'pending' AND number BETWEEN ? AND ?
+"""
 NEXT_OF_THESE = f"""
 {_NEXT} AND number IN (SELECT id FROM subscriber WHERE address_key IN (SELECT value FROM json_each(:first)))
 ORDER BY number LIMIT :limit
@@ -69,7 +81,8 @@ UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
 WHERE briefing = ? AND number IN (SELECT value FROM json_each(?)) AND state = 'pending'
 """
 CLAIMED = """
-SELECT number FROM recipient INDEXED BY recipient_attempt WHERE briefing = ? AND attempt = ? AND state = 'claimed'
+SELECT number FROM recipient INDEXED BY recipient_attempt
+WHERE briefing = ? AND attempt = ? AND (state = 'claimed' OR state = 'in_doubt')
 """
 RECORD = """
 UPDATE recipient SET state = ?, message_id = ?, evidence = ?, changed_at = ?, tries = tries + ?
@@ -100,6 +113,20 @@ SELECT count(*) FROM recipient JOIN attempt ON attempt.id = recipient.attempt
 WHERE recipient.briefing = ? AND attempt.made_at >= ? AND state = 'submitted'
   AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.briefing = recipient.briefing
                   AND evidence.number = recipient.number)
+"""
+# Under which turn workers act.
+OPEN_TURN = """
+UPDATE turn SET open_until = :until
+WHERE briefing = :briefing AND number = :number AND taken_at != '' AND stopped = ''
+  AND number = (SELECT max(number) FROM turn WHERE briefing = :briefing)
+"""
+STOP_TURN = "UPDATE turn SET stopped = ? WHERE briefing = ? AND number = ? AND stopped = ''"
+BEGIN_PACE = """
+INSERT INTO pace (account, free_at) VALUES (:account, :until)
+ON CONFLICT (account) DO UPDATE SET free_at = :until WHERE free_at < :now
+"""
+EXTEND_PACE = """
+UPDATE pace SET free_at = free_at + :by WHERE account = :account AND free_at BETWEEN :now AND :latest
 """
 RELEASE = """
 UPDATE recipient INDEXED BY recipient_attempt SET state = ?, evidence = ?, changed_at = ?

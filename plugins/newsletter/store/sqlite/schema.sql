@@ -75,6 +75,8 @@ CREATE TABLE turn (
     owner    TEXT NOT NULL,            -- random: whose turn it is
     made_at  TEXT NOT NULL,
     taken_at TEXT NOT NULL DEFAULT '', -- when SES had said that it is ours
+    open_until TEXT NOT NULL DEFAULT '', -- until when workers may act under it
+    stopped  TEXT NOT NULL DEFAULT '', -- why they must not any more
     PRIMARY KEY (briefing, number)
 ) STRICT, WITHOUT ROWID;
 
@@ -86,6 +88,12 @@ CREATE TABLE attempt (
     answered_at TEXT NOT NULL DEFAULT '' -- when its outcome was recorded; '' while nobody knows
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX attempt_briefing ON attempt (briefing, made_at);
+
+-- Up to when the account's time has been given out, in microseconds since 1970 (shared_pace.py).
+CREATE TABLE pace (
+    account TEXT PRIMARY KEY,
+    free_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 
 -- Mails to SES's own simulator that show whether its events still come.
 CREATE TABLE canary (
