@@ -77,6 +77,17 @@ def test_a_saved_piece_shows_itself_without_a_reload_by_hand(written: Project, p
         expect(page.locator("article")).to_contain_text("The second words.", timeout=PATIENCE)
 
 
+def test_an_editor_that_saves_by_way_of_another_file_is_followed_too(written: Project, page: Page) -> None:
+    piece = written.path / "content/analyses/2020/ours.md"
+    with previewing(written) as url:
+        page.goto(f"{url}/analyses/2020/ours/")
+        for number in range(3):
+            draft = piece.with_suffix(".tmp")
+            draft.write_text(f"{piece.read_text()}\nAnd number {number}.\n")
+            draft.replace(piece)
+            expect(page.locator("article")).to_contain_text(f"And number {number}.", timeout=PATIENCE)
+
+
 def test_lists_follow_the_piece(written: Project, page: Page) -> None:
     with previewing(written) as url:
         page.goto(f"{url}/topics/elections/")

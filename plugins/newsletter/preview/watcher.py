@@ -21,7 +21,9 @@ _GATHER = 30  # milliseconds in which what belongs to one save arrives
 
 
 class Watcher:
-    """One thread, so that there is never more than one build."""
+    """One thread that builds, so that there is never more than one build; and one that examines what was saved, which
+    takes long at first and which no page waits for.
+    """
 
     def __init__(
         self, desk: Desk, content: Path, theme: Path, tell: Callable[[State, Iterable[str], float], None]
@@ -29,20 +31,32 @@ class Watcher:
         """`tell` is called after each state with the files that were saved and the seconds it took."""
         self._desk, self._content, self._theme, self._tell = desk, content, theme, tell
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="preview", daemon=True)
+        self._unexamined = threading.Event()
+        self._threads = [
+            threading.Thread(target=work, name=f"preview {work.__name__}", daemon=True)
+            for work in (self._run, self._examine)
+        ]
 
     def start(self) -> None:
         """Begin to watch."""
-        self._thread.start()
+        self._unexamined.set()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Watch no longer; comes back when the thread has ended."""
+        """Watch no longer; comes back when nothing is built any more. An examination is not waited for."""
         self._stop.set()
-        self._thread.join()
+        self._unexamined.set()
+        self._threads[0].join()
+
+    def _examine(self) -> None:
+        while self._unexamined.wait() and not self._stop.is_set():
+            self._unexamined.clear()
+            before = self._desk.state.findings
+            if self._desk.examine().findings != before:
+                self._tell(self._desk.state, (), 0.0)
 
     def _run(self) -> None:
-        start = time.monotonic()
-        self._tell(self._desk.examine(), (), time.monotonic() - start)
         turned_at = 0.0
         folders = [path for path in (self._content, self._theme) if path.is_dir()]
         facts = [Path(name) for name in (site.CONFIGURATION, publication.FILE) if Path(name).is_file()]
@@ -55,8 +69,7 @@ class Watcher:
             yield_on_timeout=True,
             stop_event=self._stop,
         ):
-            if changes:
-                saved = sorted({os.path.relpath(path) for _, path in changes})
+            if saved := sorted(_that_stay(changes)):
                 turned_at = self._saved(saved)
             elif turned_at and self._is_still(turned_at, time.monotonic()):
                 turned_at = 0.0
@@ -75,7 +88,7 @@ class Watcher:
         elif len(pieces) == 1:
             start = time.monotonic()
             if self._desk.turn(pieces[0]):
-                self._desk.examine()
+                self._unexamined.set()
                 self._tell(self._desk.state, saved, time.monotonic() - start)
                 return time.monotonic()
         self._all(saved)
@@ -83,6 +96,12 @@ class Watcher:
 
     def _all(self, saved: Iterable[str]) -> None:
         start = time.monotonic()
-        self._desk.read()
-        state = self._desk.examine()
+        state = self._desk.read()
+        self._unexamined.set()
         self._tell(state, saved, time.monotonic() - start)
+
+
+def _that_stay(changes: Iterable[tuple[watchfiles.Change, str]]) -> set[str]:
+    """What was saved, without the files that many editors write first and then put in the place of the old one."""
+    came = {path for change, path in changes if change is watchfiles.Change.added}
+    return {os.path.relpath(path) for _, path in changes if path not in came or os.path.exists(path)}
