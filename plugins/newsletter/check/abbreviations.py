@@ -20,7 +20,7 @@ from newsletter.check.rule import rule
 from newsletter.errors import Finding, Severity
 
 # Words of capitals, with their plural: "PMUs", "RSGS"; with a figure in it ("F-35", "MH17") it is a name.
-_TOKEN = re.compile(r"[A-Z]{2,}(?:&[A-Z]+)*s?(?![\w&]|-\d)")
+_TOKEN = re.compile(r"[A-Z][A-Z]+(?:&[A-Z]+)*s?(?![\w&]|-\d)")
 _OF_A_WORD = re.compile(
     r"[\w’'.&-]"
 )  # what no abbreviation begins behind; asked after, for a look back is slow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from itertools import compress, pairwise
+from itertools import compress, islice, pairwise
 from operator import eq
 
 from newsletter.check.document import Document, Kind
@@ -91,7 +91,7 @@ def doubled_words(document: Document, house: House) -> Iterator[Finding]:
     """A word that stands twice in a row."""
     for passage in document.passages:
         words = passage.text.lower().split()
-        twice = compress(words, map(eq, words, words[1:]))
+        twice = compress(words, map(eq, words, islice(words, 1, None)))
         if not any(word.isalpha() for word in twice):  # nearly always; the pattern below takes much longer
             continue
         for match in _DOUBLED.finditer(passage.text):
