@@ -23,8 +23,9 @@ from newsletter.states import Evidence, State
 from newsletter.store import Outcome, Store, open_store
 from newsletter.store.door import LetterKind, Used
 from newsletter.store.dynamodb import batch, lease
+from newsletter.store.dynamodb.item import Item
 from newsletter.store.dynamodb.journal import SUFFIX
-from newsletter.store.dynamodb.table import Item, Table
+from newsletter.store.dynamodb.table import Table
 from tests.door_contract import digests, joined, letter, mailed
 from tests.dynamo_proxy import Proxy, between
 from tests.dynamo_world import CREDENTIALS, REGION, fresh

@@ -4,10 +4,11 @@ from newsletter.store.dynamodb.fanout import DynamoFanOut
 from newsletter.store.dynamodb.health import DynamoHealth
 from newsletter.store.dynamodb.moving import DynamoMoving
 from newsletter.store.dynamodb.proofs import DynamoProofs
+from newsletter.store.dynamodb.pruning import DynamoPruning
 from newsletter.store.dynamodb.table import Table
 
 
-class DynamoStore(DynamoMoving, DynamoFanOut, DynamoProofs, DynamoHealth):
+class DynamoStore(DynamoMoving, DynamoFanOut, DynamoPruning, DynamoProofs, DynamoHealth):
     """Keeps all promises of `Store`, each noun in its own module."""
 
     def __init__(self, url: str) -> None:

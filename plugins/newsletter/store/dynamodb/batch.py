@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from newsletter.states import Evidence, State
 from newsletter.store.dynamodb import keys
-from newsletter.store.dynamodb.table import Item, Key
+from newsletter.store.dynamodb.item import Item, Key, raw
 
 MOST = 50
 PREFIX = "BATCH#"
@@ -87,7 +87,7 @@ def key_of(partition: str, first: int) -> Key:
 
 def opened(item: Item) -> Batch:
     """The batch that an item holds."""
-    document = json.loads(zlib.decompress(bytes(item["recipients"])))  # type: ignore[arg-type]
+    document = json.loads(zlib.decompress(raw(item["recipients"])))
     calls = {attempt: Call(*times) for attempt, *times in document["calls"]}
     names = ["", *calls]
     entries = []

@@ -15,11 +15,11 @@ from functools import partial
 
 from newsletter.store.door import ERASED, Digests, LetterState, stand_in
 from newsletter.store.dynamodb import batch, keys, people
+from newsletter.store.dynamodb.item import Item, raw
 from newsletter.store.dynamodb.letters import keep, letters_of
 from newsletter.store.dynamodb.lists import DynamoLists
 from newsletter.store.dynamodb.membership import lines, note, wrote
 from newsletter.store.dynamodb.sends import Sending
-from newsletter.store.dynamodb.table import Item
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.journal import Line
 from newsletter.store.people import Subscription
@@ -82,7 +82,7 @@ class DynamoErasure(DynamoLists):
     def _erase(self, mine: Item | None, address_key: str, digests: Digests, at: datetime) -> None:
         self.alone()
         number = int(mine["number"]) if mine else 0
-        public_id = bytes(mine["public_id"]) if mine else b""  # type: ignore[arg-type]
+        public_id = raw(mine["public_id"]) if mine else b""
         self.journal.write([Line(at.isoformat(), public_id, "erased", "", tuple(digests(address_key)))])
         gone = {address_key}
         if mine:
@@ -139,10 +139,10 @@ class DynamoErasure(DynamoLists):
 
         self.write(stand)
         for pointer in list(self.table.query(keys.address(key), "LETTER#", "LETTER#~")):
-            self.write(partial(_erase_letter, letter_id=bytes(pointer["id"])))  # type: ignore[arg-type]
+            self.write(partial(_erase_letter, letter_id=raw(pointer["id"])))
         mention = re.compile(rf"(?<![\w.+-]){re.escape(key)}(?![\w-]|\.\w)", re.IGNORECASE | re.ASCII)
         for item in list(self.letters()):
-            letter_id = bytes(item["id"])  # type: ignore[arg-type]
+            letter_id = raw(item["id"])
             if wrote(item, key):
                 self.write(partial(_erase_letter, letter_id=letter_id))
             elif key in str(item["words"]).lower():
@@ -225,13 +225,13 @@ class DynamoErasure(DynamoLists):
 def _erase_subscriber(work: Work, mine: Item, at: datetime) -> None:
     if now := work.get(keys.subscriber(int(mine["number"]))):
         people.remove(work, now)
-    note(work, bytes(mine["public_id"]), at, "erased", "", elsewhere=False)  # type: ignore[arg-type]
+    note(work, raw(mine["public_id"]), at, "erased", "", elsewhere=False)
 
 
 def _erase_item(work: Work, item: Item) -> None:
     """A line about a person; where it points to a letter, that with it."""
     if "id" in item:
-        _erase_letter(work, bytes(item["id"]))  # type: ignore[arg-type]
+        _erase_letter(work, raw(item["id"]))
     else:
         work.delete((str(item["pk"]), str(item["sk"])))
 

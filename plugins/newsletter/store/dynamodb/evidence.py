@@ -17,11 +17,11 @@ from newsletter.states import Evidence, State, may, proven
 from newsletter.store.door import ERASED, Digests
 from newsletter.store.dynamodb import keys
 from newsletter.store.dynamodb.batch import Batch, Entry, Told, closed, opened
+from newsletter.store.dynamodb.item import Key
 from newsletter.store.dynamodb.ledger import DynamoLedger
 from newsletter.store.dynamodb.letters import DynamoLetters
 from newsletter.store.dynamodb.people import suppress
 from newsletter.store.dynamodb.sends import Sending
-from newsletter.store.dynamodb.table import Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.journal import SUPPRESSED, Line
 from newsletter.store.ledger import Doubt, Sighting, Trace

@@ -8,9 +8,9 @@ from datetime import datetime
 
 from newsletter.states import State
 from newsletter.store.dynamodb import batch, keys
+from newsletter.store.dynamodb.item import Key
 from newsletter.store.dynamodb.ledger import DynamoLedger
 from newsletter.store.dynamodb.sends import Sending
-from newsletter.store.dynamodb.table import Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.ledger import Claim
 

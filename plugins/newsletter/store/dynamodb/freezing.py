@@ -26,8 +26,8 @@ from newsletter.models import Package
 from newsletter.states import ACCEPTED, State
 from newsletter.store.dynamodb import batch, keys
 from newsletter.store.dynamodb.batch import Batch, Entry
+from newsletter.store.dynamodb.item import Item, raw
 from newsletter.store.dynamodb.sends import LEFT_OUT, DynamoSends, Sending, sending_of
-from newsletter.store.dynamodb.table import Item
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.ledger import Counts
 from newsletter.store.people import Subscription
@@ -201,6 +201,6 @@ def entry_of(subscriber: Item, at: str) -> Entry:
         int(subscriber["number"]),
         str(subscriber["address"]),
         str(subscriber["address_key"]),
-        bytes(subscriber["public_id"]),  # type: ignore[arg-type]
+        raw(subscriber["public_id"]),
         at,
     )

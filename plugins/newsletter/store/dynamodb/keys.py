@@ -40,7 +40,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from newsletter.store.dynamodb.table import Key
+from newsletter.store.dynamodb.item import Key
 
 _WIDTH = 12  # digits of a number, so that texts sort as numbers
 _SUBSCRIBERS = 1_000  # numbers of subscribers in a partition

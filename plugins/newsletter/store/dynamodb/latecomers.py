@@ -10,8 +10,8 @@ from itertools import islice
 from newsletter.store.dynamodb import batch, keys
 from newsletter.store.dynamodb.batch import Batch
 from newsletter.store.dynamodb.freezing import DynamoFreezing, entry_of, reason_against
+from newsletter.store.dynamodb.item import Key
 from newsletter.store.dynamodb.sends import LEFT_OUT, Sending, sending_of
-from newsletter.store.dynamodb.table import Key
 from newsletter.store.dynamodb.work import Work, moment
 
 # So many are looked at for one transaction: were each in a partition of its own, it could just hold their batches.

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 
 from newsletter.errors import StoreError
-from newsletter.store.dynamodb import table as actions
+from newsletter.store.dynamodb import item as actions
 from newsletter.store.dynamodb.table import Conflict, Table
 
 # How long after its holder's death a lease is held, in seconds, and how often it is moved on.

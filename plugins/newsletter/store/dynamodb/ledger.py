@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from newsletter.errors import StoreError
@@ -14,10 +15,11 @@ from newsletter.store.door import ERASED
 from newsletter.store.dynamodb import batch, keys
 from newsletter.store.dynamodb.batch import Batch, Call, Entry
 from newsletter.store.dynamodb.freezing import reason_against
+from newsletter.store.dynamodb.item import Key
 from newsletter.store.dynamodb.latecomers import DynamoLatecomers
 from newsletter.store.dynamodb.lease import Lease
 from newsletter.store.dynamodb.sends import Sending
-from newsletter.store.dynamodb.table import Key, Table
+from newsletter.store.dynamodb.table import Table
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.ledger import Claim, Outcome, Recipient
 
@@ -125,7 +127,7 @@ class DynamoLedger(DynamoLatecomers):
         count = 0
         for key, tally in list(self.tallies(sending)) if sending else ():
             if tally["states"].get(state):
-                count += self.write(lambda work, key=key: _each(work, key, step))  # type: ignore[misc]
+                count += self.write(partial(_each, key=key, step=step))
         return count
 
     # -- taking

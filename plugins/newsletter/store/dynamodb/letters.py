@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from newsletter.address import Address
@@ -29,9 +29,9 @@ from newsletter.store.door import (
     stand_in,
 )
 from newsletter.store.dynamodb import keys, people
+from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.lease import Lease
 from newsletter.store.dynamodb.people import DynamoPeople
-from newsletter.store.dynamodb.table import Item, Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.ledger import Sighting
 from newsletter.store.people import Subscription
@@ -42,8 +42,7 @@ _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 _SUPPRESSES = {Evidence.HARD_BOUNCE: "hard_bounce", Evidence.COMPLAINT: "complaint"}
 _UNANSWERED = {LetterState.CLAIMED, LetterState.SUBMITTED, LetterState.IN_DOUBT}
 # How long DynamoDB itself keeps a count after its stretch has ended, at most; and so far back `prune` looks.
-_KEPT = timedelta(days=60)
-_AT_ONCE = 10  # letters deleted in one transaction: each has up to seven items
+COUNTS_KEPT = timedelta(days=60)
 
 
 class DynamoLetters(DynamoPeople):
@@ -212,44 +211,6 @@ class DynamoLetters(DynamoPeople):
 
         return self.write(note)
 
-    # -- what is too old
-
-    def prune(self, before: datetime) -> int:
-        """See Door."""
-        old = [keys.letter(_bytes(item["id"])) for item in self.letters() if _outdated(item, before)]
-        for start in range(0, len(old), _AT_ONCE):
-            self.write(partial(_drop, letters=old[start : start + _AT_ONCE]))
-        counts = list(self._old_counts(before))
-        self.table.delete_all(counts)
-        waiting = [int(item["number"]) for item in self._unconfirmed(before)]
-        for number in waiting:
-            self.write(partial(_forget, number=number))
-        return len(old) + len(counts) + len(waiting)
-
-    def outdated(self, before: datetime) -> Mapping[str, int]:
-        """See Lists."""
-        return {
-            "letters": sum(_outdated(item, before) for item in self.letters()),
-            "limit counts": sum(1 for _ in self._old_counts(before)),
-            "unconfirmed": sum(1 for _ in self._unconfirmed(before)),
-        }
-
-    def _old_counts(self, before: datetime) -> Iterator[Key]:
-        last: date = before.astimezone(UTC).date()
-        for back in range(_KEPT.days + 1):
-            partition = f"TALLY#{(last - timedelta(days=back)).isoformat()}"
-            for item in self.table.query(partition, only=("v",)):
-                _, seconds, stretch = str(item["sk"]).rsplit("#", 2)
-                if (int(stretch) + 1) * int(seconds) < before.timestamp():
-                    yield partition, str(item["sk"])
-
-    def _unconfirmed(self, before: datetime) -> Iterator[Item]:
-        """Whoever was imported as pending and does not say since when is not known to be old."""
-        for item in self.subscribers():
-            since = str(item["subscribed_at"])
-            if item["subscription"] == Subscription.PENDING and since and since < moment(before):
-                yield item
-
 
 class _Reached(Exception):
     """A limit is: what was counted so far is taken back."""
@@ -300,7 +261,7 @@ def beside(item: Item | None) -> dict[Key, Item]:
     if item["mailbox"]:
         found[keys.mailbox(str(item["mailbox"])), order] = me
     if item["public_id"]:
-        found[keys.person(_bytes(item["public_id"])), f"LETTER#{order}"] = me
+        found[keys.person(raw(item["public_id"])), f"LETTER#{order}"] = me
     if item["state"] == LetterState.ASKED:
         found["ASKED", order] = {**me, "kind": item["kind"]}
     if item["state"] == LetterState.CLAIMED:
@@ -353,28 +314,10 @@ def _name_consent(work: Work, letter: Item, message_id: str) -> None:
     holder = work.get(keys.holder_of_address(str(letter["address_key"])))
     subscriber = work.get(keys.subscriber(int(holder["number"]))) if holder else None
     if subscriber:
-        key = keys.consent(_bytes(subscriber["public_id"]), _id(letter).hex())
+        key = keys.consent(raw(subscriber["public_id"]), _id(letter).hex())
         consent = work.get(key)
         if consent and not consent["message_id"]:
             work.put({**consent, "message_id": message_id})
-
-
-def _drop(work: Work, letters: Sequence[Key]) -> None:
-    for item in work.get_many(letters).values():
-        keep(work, item, None)
-
-
-def _forget(work: Work, number: int) -> None:
-    """Delete somebody who never confirmed."""
-    item = work.get(keys.subscriber(number))
-    if item and item["subscription"] == Subscription.PENDING:
-        people.remove(work, item)
-
-
-def _outdated(item: Item, before: datetime) -> bool:
-    # A message that the house has not had is not thrown away; every other letter has lost its use long before.
-    waits = item["kind"] == LetterKind.CONTACT and item["state"] == LetterState.ASKED
-    return str(item["asked_at"]) < moment(before) and not waits
 
 
 def _tally(limit: Limit, at: datetime) -> Key:
@@ -383,7 +326,7 @@ def _tally(limit: Limit, at: datetime) -> Key:
 
 def _count(work: Work, limit: Limit, at: datetime) -> bool:
     end = (limit.stretch(at) + 1) * int(limit.window.total_seconds())
-    return work.add(_tally(limit, at), most=limit.most, expires=end + int(_KEPT.total_seconds()))
+    return work.add(_tally(limit, at), most=limit.most, expires=end + int(COUNTS_KEPT.total_seconds()))
 
 
 def _nobodys(letter: Letter) -> Letter:
@@ -420,11 +363,11 @@ def _item(letter: Letter) -> Item:
 
 def _letter(work: Work, item: Item) -> Letter:
     kind = LetterKind(str(item["kind"]))
-    subscriber = _bytes(item["public_id"])
+    subscriber = raw(item["public_id"])
     if kind in (LetterKind.CONFIRM, LetterKind.MY_PAGE):  # about whoever has the address now
         address_key = str(item["address_key"])
         holder = people.holder_of_address(work, address_key) if address_key else None
-        subscriber = _bytes(holder["public_id"]) if holder else b""
+        subscriber = raw(holder["public_id"]) if holder else b""
     return Letter(
         id=_id(item),
         kind=kind,
@@ -440,8 +383,4 @@ def _letter(work: Work, item: Item) -> Letter:
 
 
 def _id(item: Item) -> bytes:
-    return _bytes(item["id"])
-
-
-def _bytes(value: str | int | bytes) -> bytes:
-    return value if isinstance(value, bytes) else b""
+    return raw(item["id"])

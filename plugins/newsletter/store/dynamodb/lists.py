@@ -9,9 +9,9 @@ from itertools import islice
 
 from newsletter.store.door import ERASED, Digests, LetterKind, stand_in
 from newsletter.store.dynamodb import keys, people
+from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.letters import letters_of
 from newsletter.store.dynamodb.membership import DynamoMembership, consent, note
-from newsletter.store.dynamodb.table import Item, Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.journal import SUPPRESSED, UNSUPPRESSED, Line
 from newsletter.store.lists import NOBODY, Known, Listed, Numbers, Suppression
@@ -29,9 +29,7 @@ class DynamoLists(DynamoMembership):
         holders = self.table.get_many(keys.holder_of_address(key) for key in address_keys)
         found = self.table.get_many(keys.subscriber(int(item["number"])) for item in holders.values())
         return {
-            str(item["address_key"]): Known(
-                _bytes(item["public_id"]), Subscription(str(item["subscription"]))
-            )
+            str(item["address_key"]): Known(raw(item["public_id"]), Subscription(str(item["subscription"])))
             for item in found.values()
         }
 
@@ -84,7 +82,7 @@ class DynamoLists(DynamoMembership):
                 return
             public_id = bytes.fromhex(kept.id)
             if public_id and work.get(keys.holder_of_id(public_id)) is None:
-                work.delete(keys.holder_of_id(_bytes(mine["public_id"])))
+                work.delete(keys.holder_of_id(raw(mine["public_id"])))
                 pk, sk = keys.holder_of_id(public_id)
                 work.put({"pk": pk, "sk": sk, "number": mine["number"]})
                 mine["public_id"] = public_id
@@ -93,7 +91,7 @@ class DynamoLists(DynamoMembership):
                 mine["paused_until"] = kept.paused_until
             if kept.asked_at and confirmed:
                 consent(
-                    work, _bytes(mine["public_id"]), b"", form=kept.form, page=kept.page, asked_at=kept.asked_at,
+                    work, raw(mine["public_id"]), b"", form=kept.form, page=kept.page, asked_at=kept.asked_at,
                     asked_ip=kept.asked_ip, message_id=kept.message_id, confirmed_at=str(mine["confirmed_at"]),
                     confirmed_ip=kept.confirmed_ip,
                 )  # fmt: skip
@@ -113,7 +111,7 @@ class DynamoLists(DynamoMembership):
             if mine is None or mine["subscription"] != Subscription.PENDING:
                 return False
             work.put({**mine, "subscription": str(Subscription.CONFIRMED), "source": source})
-            note(work, _bytes(mine["public_id"]), at, "confirmed", "the operator's word", elsewhere=False)
+            note(work, raw(mine["public_id"]), at, "confirmed", "the operator's word", elsewhere=False)
             return True
 
         return self.write(vouch)
@@ -147,7 +145,7 @@ class DynamoLists(DynamoMembership):
                 work.delete(key)
             work.notes.append(Line(at.isoformat(), b"", UNSUPPRESSED, why, tuple(digests(address_key))))
             if mine := people.holder_of_address(work, address_key):
-                work.notes.append(Line(at.isoformat(), _bytes(mine["public_id"]), UNSUPPRESSED, "", ()))
+                work.notes.append(Line(at.isoformat(), raw(mine["public_id"]), UNSUPPRESSED, "", ()))
             return True
 
         return self.write(unblock)
@@ -205,7 +203,7 @@ def _beside(item: Item) -> Iterable[Key]:
     """The suppression of a subscriber's address, and the proof that belongs to the present subscription."""
     yield keys.suppression(str(item["address_key"]))
     if item["consent"] != people.NO_CONSENT:
-        yield keys.consent(_bytes(item["public_id"]), str(item["consent"]))
+        yield keys.consent(raw(item["public_id"]), str(item["consent"]))
 
 
 def _listed(item: Item, beside: Mapping[Key, Item], forms: Mapping[Key, Item]) -> Listed:
@@ -226,9 +224,5 @@ def _listed(item: Item, beside: Mapping[Key, Item], forms: Mapping[Key, Item]) -
         evidence=str(suppression.get("evidence", "")),
         **proof_of,
         form_text=str(form.get("text", "")),
-        id=_bytes(item["public_id"]).hex(),
+        id=raw(item["public_id"]).hex(),
     )
-
-
-def _bytes(value: str | int | bytes) -> bytes:
-    return value if isinstance(value, bytes) else b""

@@ -12,8 +12,8 @@ from newsletter.store.door import LetterKind, LetterState, Person, Used
 from newsletter.store.dynamodb import keys, people
 from newsletter.store.dynamodb.batch import Entry
 from newsletter.store.dynamodb.evidence import DynamoEvidence
+from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.letters import find_letter, keep, letters_of, suppressed
-from newsletter.store.dynamodb.table import Item, Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.journal import Line
 from newsletter.store.people import Subscription
@@ -56,7 +56,7 @@ class DynamoMembership(DynamoEvidence):
             "paused_until": "", "consent": letter.id.hex(),
         }  # fmt: skip
         if mine:
-            public_id = _bytes(mine["public_id"])
+            public_id = raw(mine["public_id"])
             work.put(mine | facts)
         else:
             public_id = secrets.token_bytes(16)
@@ -206,9 +206,9 @@ class DynamoMembership(DynamoEvidence):
                 {"briefing": sending.briefing, "reason": reason}
                 for reason in self.left_out_for(sending, number)
             ]
-        letters = {_bytes(item["id"]): item for item in letters_of(work, keys.address(key))}
-        letters |= {_bytes(item["id"]): item for item in letters_of(work, keys.person(public_id))}
-        letters |= {_bytes(item["id"]): item for item in self.letters() if wrote(item, key)}
+        letters = {raw(item["id"]): item for item in letters_of(work, keys.address(key))}
+        letters |= {raw(item["id"]): item for item in letters_of(work, keys.person(public_id))}
+        letters |= {raw(item["id"]): item for item in self.letters() if wrote(item, key)}
         found["letter"] = [_shown(item) for item in letters.values()]
         consents = lines(work, keys.consent(public_id))
         found["consent"] = [_shown(item) for item in consents]
@@ -292,10 +292,10 @@ def _drop_some(work: Work, old: str, public_id: bytes, but: bytes) -> int:
     """Delete some of the letters to an address that was left, the requests for another first; how many."""
     found: dict[Key, Item] = {}
     for item in letters_of(work, keys.person(public_id)):
-        found[keys.letter(_bytes(item["id"]))] = item
+        found[keys.letter(raw(item["id"]))] = item
     for item in letters_of(work, keys.address(old)):
         if item["kind"] != LetterKind.CONTACT:
-            found[keys.letter(_bytes(item["id"]))] = item
+            found[keys.letter(raw(item["id"]))] = item
     found.pop(keys.letter(but), None)
     for item in list(found.values())[:_AT_ONCE]:
         keep(work, item, None)
@@ -316,7 +316,3 @@ def _shown(item: Item) -> dict[str, Any]:
         for name, value in item.items()
         if name not in _OWN
     }
-
-
-def _bytes(value: str | int | bytes) -> bytes:
-    return value if isinstance(value, bytes) else b""

@@ -13,9 +13,9 @@ from newsletter.states import State
 from newsletter.store.dynamodb import batch, keys, people
 from newsletter.store.dynamodb.batch import Batch, Call, Entry, Told
 from newsletter.store.dynamodb.erasure import DynamoErasure
+from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.letters import beside
 from newsletter.store.dynamodb.sends import LEFT_OUT, Sending
-from newsletter.store.dynamodb.table import Item, Key
 from newsletter.store.moving import COLUMNS, Kind, Row, line_row, missing_lines
 
 # The recipients of a sending that was taken over have this for the name of their draft.
@@ -68,7 +68,7 @@ class DynamoMoving(DynamoErasure):
                 for item in self.table.query("SEND"):
                     if item["frozen_at"]:
                         package = self.table.get(keys.package(str(item["sk"]), str(item["draft"])))
-                        document = zlib.decompress(bytes(package["package"])).decode() if package else ""  # type: ignore[arg-type]
+                        document = zlib.decompress(raw(package["package"])).decode() if package else ""
                         yield {**item, "briefing": item["sk"], "package": document}
 
     def _spread(self, name: str) -> Iterator[Item]:
@@ -147,7 +147,7 @@ class DynamoMoving(DynamoErasure):
         for month, count in months.items():
             yield {"pk": "COUNT", "sk": month, "n": count}
         for mine in self._holders(left):
-            yield {**mine, "left_at": max(left[bytes(mine["public_id"])])}  # type: ignore[arg-type]
+            yield {**mine, "left_at": max(left[raw(mine["public_id"])])}
 
     def _consent_items(self, rows: Iterable[Row]) -> Iterator[Item]:
         waiting = iter(rows)
@@ -165,7 +165,7 @@ class DynamoMoving(DynamoErasure):
                 }
                 agreed[public_id, row["confirmed_at"]] = str(row["letter"])
             for mine in self._holders({public_id for public_id, _ in agreed}):
-                now = bytes(mine["public_id"]), mine["confirmed_at"]  # type: ignore[arg-type]
+                now = raw(mine["public_id"]), mine["confirmed_at"]
                 if now in agreed:
                     yield {**mine, "consent": agreed[now]}
 

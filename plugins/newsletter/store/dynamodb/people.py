@@ -9,7 +9,7 @@ from functools import partial
 from itertools import islice
 
 from newsletter.store.dynamodb import keys
-from newsletter.store.dynamodb.table import Item
+from newsletter.store.dynamodb.item import Item, raw
 from newsletter.store.dynamodb.work import Base, Work, moment
 from newsletter.store.people import ImportCounts, Subscriber, Subscription
 
@@ -83,7 +83,7 @@ def items(number: int, facts: Item) -> list[Item]:
     empty: Item = {"name": "", "paused_until": "", "left_at": "", "former": "[]", "consent": NO_CONSENT}
     names = (
         keys.holder_of_address(str(facts["address_key"])),
-        keys.holder_of_id(bytes(facts["public_id"])),  # type: ignore[arg-type]
+        keys.holder_of_id(raw(facts["public_id"])),
     )
     beside: list[Item] = [{"pk": name[0], "sk": name[1], "number": number} for name in names]
     return [{**empty, **facts, "pk": pk, "sk": sk, "number": number}, *beside]
@@ -157,7 +157,7 @@ def remove(work: Work, subscriber: Item) -> None:
     work.delete(keys.subscriber(number))
     for name in (
         keys.holder_of_address(str(subscriber["address_key"])),
-        keys.holder_of_id(bytes(subscriber["public_id"])),  # type: ignore[arg-type]
+        keys.holder_of_id(raw(subscriber["public_id"])),
     ):
         found = work.get(name)
         if found and found["number"] == number:

@@ -9,8 +9,8 @@ from hashlib import blake2b
 from newsletter.states import Evidence
 from newsletter.store.dynamodb import keys
 from newsletter.store.dynamodb.batch import Batch, Entry
+from newsletter.store.dynamodb.item import Item
 from newsletter.store.dynamodb.sends import DynamoSends
-from newsletter.store.dynamodb.table import Item
 from newsletter.store.proofs import DECIDED, Kept, Shape, Some, Suppressed
 
 _MEMBERSHIP = ("confirmed", "unsubscribed", "erased")

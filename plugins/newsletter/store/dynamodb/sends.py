@@ -11,14 +11,16 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import partial
 from typing import Any
 
+from newsletter.errors import StoreError
 from newsletter.models import Package
 from newsletter.states import State
 from newsletter.store.dynamodb import batch, keys
 from newsletter.store.dynamodb.batch import Batch, Entry
+from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.people import DynamoPeople
-from newsletter.store.dynamodb.table import Item, Key
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.ledger import Counts, Send, Turn
 
@@ -112,7 +114,7 @@ class DynamoSends(DynamoPeople):
         if sending is None:
             return None
         item = self.table.get(keys.package(briefing, sending.draft))
-        return package_of(bytes(item["package"])) if item else None  # type: ignore[arg-type]
+        return package_of(raw(item["package"])) if item else None
 
     def sends(self) -> list[Send]:
         """See Store."""
@@ -154,7 +156,7 @@ class DynamoSends(DynamoPeople):
             for item in self.table.query(partition):
                 cause = str(item["evidence"]).split(" ")[0]
                 if item["reason"] != "operator" and cause and cause in mails:
-                    self.write(lambda work, key=(partition, str(item["sk"])): work.delete(key))  # type: ignore[misc]
+                    self.write(partial(Work.delete, key=(partition, str(item["sk"]))))
         self.write(lambda work: work.delete(keys.send(briefing)))
         self.clear_draft(briefing, sending.draft, sending.last)
         return sending.recipients
@@ -259,9 +261,7 @@ class DynamoSends(DynamoPeople):
                     return self.find(work, sending, entry.number)
         return None
 
-    def _taken(self, briefing: str, number: int) -> Exception:
-        from newsletter.errors import StoreError
-
+    def _taken(self, briefing: str, number: int) -> StoreError:
         return StoreError(f"{self.path}: turn {number} at {briefing} is taken.")
 
 

@@ -17,19 +17,16 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from newsletter.errors import SettingsError, StoreBusy, StoreError
+from newsletter.store.dynamodb.item import Item, Key, key_in, key_of, packed, packed_key, token, unpacked
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-Key = tuple[str, str]
-Value = str | int | bytes
-Item = dict[str, Value]
 
 MOST_ACTIONS = 100  # in one transaction
 _MOST_KEYS, _MOST_PUTS = 100, 25
@@ -85,8 +82,8 @@ class Table:
 
     def get(self, key: Key) -> Item | None:
         """The item of that key, or None."""
-        answer = self.ask("get_item", TableName=self.name, Key=_key(key), ConsistentRead=True)
-        return _unpacked(answer["Item"]) if "Item" in answer else None
+        answer = self.ask("get_item", TableName=self.name, Key=packed_key(key), ConsistentRead=True)
+        return unpacked(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Iterable[Key]) -> dict[Key, Item]:
         """Those items of these keys that there are."""
@@ -95,15 +92,15 @@ class Table:
         for start in range(0, len(wanted), _MOST_KEYS):
             left: Any = {
                 self.name: {
-                    "Keys": [_key(key) for key in wanted[start : start + _MOST_KEYS]],
+                    "Keys": [packed_key(key) for key in wanted[start : start + _MOST_KEYS]],
                     "ConsistentRead": True,
                 }
             }
             waits = Patience(self)
             while left:
                 answer = self.ask("batch_get_item", RequestItems=left)
-                for packed in answer["Responses"].get(self.name, ()):
-                    item = _unpacked(packed)
+                for given in answer["Responses"].get(self.name, ()):
+                    item = unpacked(given)
                     found[key_of(item)] = item
                 if left := answer.get("UnprocessedKeys"):
                     waits.wait()
@@ -146,8 +143,8 @@ class Table:
             if most:
                 question["Limit"] = most - count
             answer = self.ask("query", **question)
-            for packed in answer["Items"]:
-                yield _unpacked(packed)
+            for given in answer["Items"]:
+                yield unpacked(given)
                 count += 1
             if (most and count >= most) or "LastEvaluatedKey" not in answer:
                 return
@@ -157,11 +154,11 @@ class Table:
 
     def put_all(self, items: Iterable[Item]) -> None:
         """Write items that nobody else writes: without a condition, and not as a whole."""
-        self._batched({"PutRequest": {"Item": _packed({**item, "v": token()})}} for item in items)
+        self._batched({"PutRequest": {"Item": packed({**item, "v": token()})}} for item in items)
 
     def delete_all(self, keys: Iterable[Key]) -> None:
         """Delete items that nobody else writes: without a condition, and not as a whole."""
-        self._batched({"DeleteRequest": {"Key": _key(key)}} for key in keys)
+        self._batched({"DeleteRequest": {"Key": packed_key(key)}} for key in keys)
 
     def _batched(self, requests: Iterator[dict[str, Any]]) -> None:
         waiting: list[dict[str, Any]] = []
@@ -214,9 +211,9 @@ class Table:
 
     def _was_done(self, kind: str, action: dict[str, Any]) -> bool:
         if kind == "Put":
-            found = self.get(_key_in(action["Item"]))
+            found = self.get(key_in(action["Item"]))
             return bool(found and {"S": found["v"]} == action["Item"]["v"])
-        return kind == "Delete" and self.get(_key_in(action["Key"])) is None
+        return kind == "Delete" and self.get(key_in(action["Key"])) is None
 
     def advance(
         self, key: Key, name: str, value: str, condition: str, told: Mapping[str, int]
@@ -229,7 +226,7 @@ class Table:
             answer = self.ask(
                 "update_item",
                 TableName=self.name,
-                Key=_key(key),
+                Key=packed_key(key),
                 UpdateExpression=f"SET {name} = {value}, v = :v",
                 ConditionExpression=condition,
                 ExpressionAttributeValues={**values, ":v": {"S": token()}},
@@ -304,83 +301,9 @@ class Patience:
         self._tries += 1
 
 
-def token() -> str:
-    """A fresh `v`."""
-    return secrets.token_urlsafe(9)
-
-
-def key_of(item: Item) -> Key:
-    """An item's own key."""
-    return str(item["pk"]), str(item["sk"])
-
-
-def put(item: Item, read: Item | None, blind: bool = False) -> dict[str, Any]:
-    """The action that writes an item in place of what was `read`, or of nothing; `blind` whatever is there."""
-    action: dict[str, Any] = {"Item": _packed({**item, "v": token()})}
-    return {"Put": action if blind else action | unchanged(read)}
-
-
-def delete(key: Key, read: Item) -> dict[str, Any]:
-    """The action that deletes an item as it was read."""
-    return {"Delete": {"Key": _key(key), **unchanged(read)}}
-
-
-def check(key: Key, read: Item | None) -> dict[str, Any]:
-    """The action that sees to it that an item is as it was read."""
-    return {"ConditionCheck": {"Key": _key(key), **unchanged(read)}}
-
-
-def add(key: Key, count: int, most: int | None, expires: int = 0) -> dict[str, Any]:
-    """The action that adds to the number of an item, if it stays at or below `most`; `expires` is a moment for TTL."""
-    values: dict[str, Any] = {":count": {"N": str(count)}, ":v": {"S": token()}}
-    change = "SET v = :v"
-    action: dict[str, Any] = {"Key": _key(key), "ExpressionAttributeNames": {"#n": "n"}}
-    if expires:
-        change += ", expires = :expires"
-        values[":expires"] = {"N": str(expires)}
-    if most is not None:
-        action["ConditionExpression"] = "attribute_not_exists(#n) OR #n <= :room"
-        values[":room"] = {"N": str(most - count)}
-    action |= {"UpdateExpression": f"{change} ADD #n :count", "ExpressionAttributeValues": values}
-    return {"Update": action}
-
-
-def unchanged(read: Item | None) -> dict[str, Any]:
-    """The condition that an item is still as it was read."""
-    if read is None:
-        return {"ConditionExpression": "attribute_not_exists(pk)"}
-    return {"ConditionExpression": "v = :read", "ExpressionAttributeValues": {":read": {"S": read["v"]}}}
-
-
 def _note(unsure: list[bool] | None) -> None:
     if unsure is not None:
         unsure.append(True)
-
-
-def _key(key: Key) -> dict[str, Any]:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
-
-
-def _key_in(packed: Mapping[str, Any]) -> Key:
-    return packed["pk"]["S"], packed["sk"]["S"]
-
-
-def _packed(item: Item) -> dict[str, Any]:
-    return {name: _PACKS[type(value)](value) for name, value in item.items()}
-
-
-_PACKS: dict[type, Callable[[Any], dict[str, Any]]] = {
-    str: lambda value: {"S": value},
-    int: lambda value: {"N": str(value)},
-    bytes: lambda value: {"B": value},
-}
-
-
-def _unpacked(packed: Mapping[str, Mapping[str, Any]]) -> Item:
-    return {
-        name: int(value["N"]) if "N" in value else value.get("S", value.get("B", ""))
-        for name, value in packed.items()
-    }
 
 
 @cache

@@ -16,9 +16,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from newsletter.errors import StoreBusy, StoreError
-from newsletter.store.dynamodb import table as actions
+from newsletter.store.dynamodb import item as actions
+from newsletter.store.dynamodb.item import Item, Key, key_of
 from newsletter.store.dynamodb.journal import Journal
-from newsletter.store.dynamodb.table import MOST_ACTIONS, Conflict, Item, Key, Patience, Table, key_of
+from newsletter.store.dynamodb.table import MOST_ACTIONS, Conflict, Patience, Table
 from newsletter.store.journal import Line
 
 _Answer = TypeVar("_Answer")
