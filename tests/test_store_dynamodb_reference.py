@@ -9,6 +9,7 @@ import pytest
 from newsletter.store import Store, open_store
 from tests.door_contract import DoorContract
 from tests.dynamo_world import CREDENTIALS, dynamodb_local, fresh, moto
+from tests.fanout_contract import FanOutContract
 from tests.store_contract import StoreContract
 
 pytestmark = pytest.mark.long
@@ -41,13 +42,13 @@ def store(another: Callable[[], Store]) -> Iterator[Store]:
     opened.close()
 
 
-class TestDynamoDbLocal(StoreContract, DoorContract):
+class TestDynamoDbLocal(StoreContract, DoorContract, FanOutContract):
     @pytest.fixture
     def served(self, reference: str) -> str:
         return reference
 
 
-class TestMoto(StoreContract, DoorContract):
+class TestMoto(StoreContract, DoorContract, FanOutContract):
     @pytest.fixture
     def served(self, second_opinion: str) -> str:
         return second_opinion
