@@ -90,6 +90,10 @@ bench-send: $(VENV)/dev.stamp ## Mail to 1,000,000 subscribers into a sink, besi
 	else echo "The sqlite3 shell is missing. Install it: sudo apt-get install sqlite3"; exit 1; fi
 	@$(BIN)/python tests/bench/send.py
 
+.PHONY: bench-workers
+bench-workers: $(VENV)/dev.stamp ## Mails a second by 1, 2 and 4 workers at 100 ms a call, with room and at the limit
+	@PYTHONPATH=. $(BIN)/python tests/bench/workers.py
+
 bench-door: html $(VENV)/dev.stamp ## Sign-ups and one-clicks a second, beside a bare route (needs wrk)
 	@command -v wrk >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq wrk >/dev/null; \
