@@ -37,6 +37,7 @@ PLUGINS = [
     "newsletter.pictures",
     "newsletter.history",
     "newsletter.margins",
+    "newsletter.machines",
     "newsletter.places",
     "newsletter.doorframe",
     "newsletter.stylesheet",

@@ -175,9 +175,7 @@ def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
     entry = feed.add_entry(order="append")
     entry.title(_xml(article.title))
     entry.link(href=f"{publication.site_url}/{article.url}")
-    entry.guid(_id(article, publication), permalink=False)
-    entry.id(_id(article, publication))
-    entry.pubDate(article.date)
+    entry.guid(_id(article, publication), permalink=False)  # Atom's id too
     entry.published(article.date)
     entry.updated(_changed(article))
     analysis = getattr(article, "analysis", None)
@@ -188,9 +186,8 @@ def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
     entry.content(_xml(_content(article, publication)), type="html")
     if analysis and analysis.authors:
         entry.author([{"name": _xml(desk)} for desk in analysis.authors])
-    for topic in (analysis.region, *analysis.topics) if analysis else ():
-        if topic:
-            entry.category(term=_xml(topic))
+    if analysis:
+        entry.category([{"term": _xml(topic)} for topic in (analysis.region, *analysis.topics) if topic])
 
 
 def _id(article: Any, publication: Publication) -> str:

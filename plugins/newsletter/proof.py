@@ -165,15 +165,14 @@ def _outside(
     root = os.path.realpath(settings["PATH"]) + os.sep
     static = [content for generator in generators for content in getattr(generator, "staticfiles", ())]
     for content in [*contents, *static]:
-        shown = os.path.relpath(content.source_path)
         if not os.path.realpath(content.source_path).startswith(root):
-            yield Finding(
-                shown, 0, "", "lies outside of the content folder, or leads there. It is not published."
-            )
+            reason = "lies outside of the content folder, or leads there. It is not published."
+            yield Finding(os.path.relpath(content.source_path), 0, "", reason)
         elif content in static or hasattr(content, "override_save_as"):
             place = os.path.normpath(content.save_as)
             if os.path.isabs(place) or place.startswith(os.pardir):
-                yield Finding(shown, 0, "", f"would be written outside of the site ({place}).")
+                reason = f"would be written outside of the site ({place})."
+                yield Finding(os.path.relpath(content.source_path), 0, "", reason)
     for link in sorted(context["static_links"]):
         if not os.path.realpath(os.path.join(root, link)).startswith(root):
             yield Finding(

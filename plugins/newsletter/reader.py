@@ -145,7 +145,7 @@ def _lies_below(content: str, path: str) -> bool:
 
 
 def _analysis(front: FrontMatter, settings: dict[str, Any]) -> Analysis | None:
-    source = os.path.relpath(front.path, os.path.relpath(settings["PATH"]))
+    source = os.path.relpath(front.path, settings["PATH"])
     stem = os.path.splitext(os.path.basename(front.path))[0]
     slug = slugify(stem, regex_subs=settings["SLUG_REGEX_SUBSTITUTIONS"])
     publication = settings["PUBLICATION"]
