@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,9 @@ from typing import Any
 import pytest
 
 from newsletter import invariants, package
+from newsletter.aws import ground
+from newsletter.aws import worker as function
+from newsletter.cli.worker import _done
 from newsletter.delivery import Delivery, Links, Report
 from newsletter.errors import StoreError
 from newsletter.fanout import FanOut
@@ -29,6 +36,7 @@ from newsletter.store import Store, open_store
 from newsletter.turn import book, recall
 from newsletter.worker import Worker
 from tests.accepts import AcceptLog
+from tests.conftest import Project
 from tests.dynamo_world import CREDENTIALS, fresh
 from tests.ministack_world import Ministack
 from tests.store_contract import PACKAGE, fill
@@ -388,3 +396,123 @@ def test_a_restored_ledger_has_no_workers_and_gets_no_turn(tmp_path: Path, house
     assert len(house.accepted()) == 120
     house.sound()
     restored.store.close()
+
+
+def test_a_message_that_is_no_batch_ends_among_the_dead_letters_and_holds_up_nobody(
+    house: House, ministack: Ministack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queue is ministack's, with the rule that the template makes."""
+    fill(house.store, 60)
+    sqs = ministack.client("sqs")
+    name = f"work-{os.urandom(4).hex()}"
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 2})
+    url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "1", "RedrivePolicy": rule})[
+        "QueueUrl"
+    ]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", ministack.url)
+    queue = WorkQueue(url)
+    queue.put(["no batch at all", '{"briefing": "2020-10", "turn": "1", "batch": 7}'])
+    queue.hand_out(house.opened())
+    own = house.worker()
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        for message in queue.receive(1, 1):
+            _done(own, queue, message, [])
+        counts = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["ApproximateNumberOfMessages"])
+        if counts["Attributes"]["ApproximateNumberOfMessages"] == "2":
+            break
+    else:
+        pytest.fail(f"the dead letters are {counts['Attributes']}")
+    assert house.store.counts(BRIEFING).states == {State.SUBMITTED: 60}
+    house.sound()
+
+
+def test_the_function_on_aws_mails_what_sqs_hands_it_and_gives_back_what_it_has_no_time_for(
+    house: House, built: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(house.store, 60)
+    first, second = house.opened()
+    monkeypatch.chdir(built.path)
+    monkeypatch.setenv("STORE_URL", house.url)
+    monkeypatch.setenv("SECRET_KEY", "k" * 32)
+    for cached in (ground.settings, ground.facts, function._worker):
+        cached.cache_clear()
+
+    class Context:
+        left = 100_000
+
+        def get_remaining_time_in_millis(self) -> int:
+            return self.left
+
+    def record(body: str, name: str) -> dict[str, Any]:
+        return {
+            "messageId": name,
+            "receiptHandle": f"r-{name}",
+            "body": body,
+            "attributes": {"ApproximateReceiveCount": "1"},
+        }
+
+    hurried = Context()
+    hurried.left = 10_000
+    body = json.dumps(asdict(first))
+    back = [{"itemIdentifier": "m1"}]
+    assert function.handler({"Records": [record(body, "m1")]}, hurried) == {"batchItemFailures": back}
+    assert house.ses.calls("SendBulkEmail") == 0
+    records = [record(body, "m2"), record("no batch", "m3"), record(json.dumps(asdict(second)), "m4")]
+    answer = function.handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "m3"}]}
+    assert function.handler({"Records": [record(body, "m2")]}, Context()) == {"batchItemFailures": []}
+    assert house.ses.calls("SendBulkEmail") == 2
+    assert house.store.counts(BRIEFING).states == {State.SUBMITTED: 60}
+    house.sound()
+    for cached in (ground.settings, ground.facts, function._worker):
+        cached.cache_clear()
+
+
+def test_an_operator_starts_workers_and_sends(own: Project, tmp_path: Path) -> None:
+    """Every process as it is typed; the first slice is mailed by the sender itself, and watched."""
+    config = LocalSesConfig(
+        tmp_path / "mailbox", tmp_path / "ses.sqlite", tmp_path / "accepts.jsonl", identities=("example.org",)
+    )
+    with running(config) as ses:
+        environment = {**ses.environment, "SECRET_KEY": "k" * 32, "PYTHONUNBUFFERED": "1"}
+        done = own.newsletter("subscribers", "import", "samples/subscribers.csv", **environment)
+        assert done.returncode == 0, done.stderr
+        inherited = {
+            name: text for name, text in os.environ.items() if not name.startswith(("AWS_", "STORE_URL"))
+        }
+        workers = [
+            subprocess.Popen(
+                [sys.executable, "-m", "newsletter", "worker", "--wait", "1"], cwd=own.path, text=True,
+                env={**inherited, "COLUMNS": "200", "PYTHONPATH": "plugins", **environment},
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        try:
+            sent = own.newsletter(
+                "send", BRIEFING, "--approve", own.hash(), "--fan-out", "--canary", "20", **environment
+            )
+        finally:
+            for one in workers:
+                one.terminate()
+            said = [one.communicate(timeout=60) for one in workers]
+        assert sent.returncode == 0, sent.stdout + sent.stderr
+        assert "117 submitted" in " ".join(sent.stdout.split())
+        assert "batches are on the queue" in sent.stdout
+        assert [(one.returncode, errors) for one, (_, errors) in zip(workers, said, strict=True)] == [
+            (0, "")
+        ] * 2
+        by_workers = sum(int(re.search(r"(\d+) submitted", told)[1]) for told, _ in said)  # type: ignore[index]
+        assert by_workers == 97
+        mails = Counter(
+            json.loads(line)["to"] for line in (tmp_path / "accepts.jsonl").read_text().splitlines()
+        )
+        assert sum(mails[to] for to in mails if not to.startswith("success@")) == 117
+        again = own.newsletter("send", BRIEFING, "--fan-out", **environment)
+        assert again.returncode == 0, again.stderr
+        missing = own.newsletter("worker", "--once", **{**environment, "WORK_QUEUE_URL": ""})
+        assert missing.returncode == 1
+        assert "WORK_QUEUE_URL: not set" in missing.stderr

@@ -9,6 +9,8 @@
                                                    └── aftermath, settle ◄── SES's events ◄─┤
                                               local_ses (the same HTTP) ──► var/mailbox/*.eml
 
+    many at once: fanout ──batches──► work queue ──► workers, by the same mailing as delivery's
+
     visitors ──door──► store (a letter is written down) ──postman──► ses ──► one inbox ──its link──► door
 
     output/ ──publish──► bucket and CloudFront          aws: door, events and postman as Lambda functions

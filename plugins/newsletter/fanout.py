@@ -140,8 +140,10 @@ class FanOut(Delivery):
         return True
 
     def _idle(self) -> bool:
-        """Whether the queue is empty, as far as SQS knows."""
+        """Whether no message waits, as far as SQS knows. One that is given out and changes nothing is as good as lost:
+        it may stay with a dead worker for as long as the queue's visibility timeout.
+        """
         try:
-            return self._queue.backlog() == (0, 0)
+            return self._queue.backlog()[0] == 0
         except SesError:
             return False
