@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import os
 import re
 import struct
 import zipfile
@@ -150,6 +152,7 @@ def _locked() -> bytes:
         (_zip({"xl/workbook.xml": b"<x/>"}), "holds no Word document"),
         (_zip({"word/document.xml": b"not XML"}), "cannot be read as a Word document"),
         (_zip({"word/document.xml": b'<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'}), "declares entities of its own"),
+        (_zip({"word/document.xml": '<!DOCTYPE x [<!ENTITY a "aaaa">]><x>&a;</x>'.encode("utf-16")}), "declares entities"),
         (_zip({"word/document.xml": bytes(60_000_000)}), "unpacks to far more than any text has"),
         (_zip({"word/document.xml": b"<x/>", **{f"p{n}": b"" for n in range(5001)}}), "unpacks to far more"),
     ],
@@ -256,6 +259,24 @@ def test_a_saved_page_gives_its_article_notes_and_pictures(tmp_path: Path) -> No
     assert "alert" not in text
     assert "#   Around the article: All rights reserved" in text
     assert lost("Port House Home page All rights reserved The port stays shut", text) == Counter()
+
+
+def test_a_picture_in_postscript_is_run_by_nobody(project: Project) -> None:
+    program = project.path / "bin/gs"  # which Pillow would start for it
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\ntouch {project.path}/started\n")
+    program.chmod(0o755)
+    picture = "%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n"
+    data = base64.b64encode(picture.encode()).decode()
+    project.write("a.html", f'<h1>A claim</h1><p>Some words.</p><img src="data:image/bmp;base64,{data}">')
+    path = f"{program.parent}:{os.environ['PATH']}"
+    done = project.newsletter("import", "a.html", PATH=path)
+    assert done.returncode == 0, done.stderr
+    assert "of a kind that browsers do not show" in done.stdout
+    project.write("content/images/map.png", picture.encode())
+    built = project.newsletter("build", PATH=path)
+    assert "content/images/map.png: is no picture that can be shown" in built.stderr
+    assert not (project.path / "started").exists()
 
 
 def test_a_post_of_substacks_export_has_its_headline_from_the_list_beside_it(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from newsletter.stock import Stock
 WIDTHS = (480, 960, 1440)  # pixels; the text column is 560 CSS pixels wide
 _FORMATS = {"avif": 55, "webp": 76}  # with their qualities
 _ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
+# Pillow goes by what is in a file, whatever it is called, and hands PostScript to the program gs: no stranger's file may.
+_READ = ("JPEG", "PNG", "WEBP")
 # The column on a wide screen, the whole width on a narrow one.
 _SIZES = "(min-width: 40rem) 35rem, 100vw"
 _IMG = re.compile(r'<img\s[^>]*?src="([^"]+)"[^>]*>')
@@ -62,7 +64,7 @@ class Picture:
 def measure(file: Path, address: str) -> Picture:
     """A picture's size, as it is shown. Raises ContentError if it cannot be read."""
     try:
-        with Image.open(file) as image:
+        with Image.open(file, formats=_READ) as image:
             if image.width * image.height > _MOST_PIXELS:
                 raise ValueError(f"has {image.width} by {image.height} pixels")
             turned = image.getexif().get(0x0112, 1) >= 5  # EXIF orientation: lies on its side
@@ -75,7 +77,7 @@ def measure(file: Path, address: str) -> Picture:
 
 def resized(picture: Picture, width: int, form: str) -> bytes:
     """The picture at that width, upright, without the camera's notes on where and when it was taken."""
-    with Image.open(picture.file) as opened:
+    with Image.open(picture.file, formats=_READ) as opened:
         image = ImageOps.exif_transpose(opened)
         has_alpha = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
         image = image.convert("RGBA" if has_alpha else "RGB")

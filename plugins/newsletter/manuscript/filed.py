@@ -23,6 +23,8 @@ from newsletter.manuscript import Manuscript, Picture
 _LONGEST_MARGIN = 8_000
 _WORD = re.compile(r"[^\W_]+")
 _SHOWN = ("jpg", "png", "gif", "webp", "avif", "svg")
+# What Pillow may make a PNG of. It goes by what is in a file, and would hand PostScript to the program gs.
+_READ = ("BMP", "DIB", "GIF", "ICO", "JPEG", "PCX", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 _LINE = 110
 
 
@@ -191,7 +193,7 @@ def _as_png(picture: Picture) -> Picture | None:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(io.BytesIO(picture.data)) as image:
+        with Image.open(io.BytesIO(picture.data), formats=_READ) as image:
             made = io.BytesIO()
             image.convert("RGBA" if "A" in image.getbands() else "RGB").save(made, "PNG")
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):

@@ -97,7 +97,7 @@ def _examine(path: Path, data: bytes) -> None:
             if "word/document.xml" not in archive.namelist():
                 raise _refused(path, f"holds no Word document (word/document.xml is not in it).{_AGAIN}")
             for part in xml:
-                text = archive.read(part)
+                text = archive.read(part).replace(b"\0", b"")  # in UTF-16 every other byte is one
                 if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
                     raise _refused(
                         path, f"declares entities of its own ({part.filename}), as no Word does.{_AGAIN}"
