@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,13 @@ from tests.conftest import Project
 from tests.test_embargo import holds
 
 
+# What a commit brought was to be seen until the next one: each has a minute of its own.
+_MINUTES = (datetime(2020, 11, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in count())
+
+
 def _git(project: Project, *words: str) -> None:
     who = {f"GIT_{role}_{what}": value for role in ("AUTHOR", "COMMITTER") for what, value in (
-        ("NAME", "Desk"), ("EMAIL", "desk@example.org"))}  # fmt: skip
+        ("NAME", "Desk"), ("EMAIL", "desk@example.org"), ("DATE", next(_MINUTES).isoformat()))}  # fmt: skip
     environment = {**os.environ, **who, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
     subprocess.run(["git", "-C", str(project.path), *words], check=True, env=environment, capture_output=True)
 

@@ -124,6 +124,15 @@ def test_what_a_branch_tried_out_was_never_seen(desk: Desk) -> None:
     assert _bodies(desk.seen("a.md")) == ["One.", "Two."]
 
 
+def test_of_commits_that_came_to_the_line_in_one_second_the_last_alone_was_seen(desk: Desk) -> None:
+    desk.write("a.md", "One.")
+    desk.commit("2020-10-05")
+    for body in ("The name of a source.", "Two."):  # as "rebase and merge" puts a branch's commits on the line
+        desk.write("a.md", body)
+        desk.commit("2020-10-08")
+    assert _bodies(desk.seen("a.md")) == ["One.", "Two."]
+
+
 def test_a_renamed_file_keeps_its_past_and_a_name_taken_again_has_none(desk: Desk) -> None:
     text = "A paragraph long enough for git to know it again, whatever the name of its file.\n\n"
     desk.write("old name é.md", text + "One.")
