@@ -30,7 +30,8 @@ from newsletter.local_ses.config import LocalSesConfig, RunningSes
 from newsletter.local_ses.server import running
 from newsletter.ses.submit import EntryResult, Ses
 from newsletter.states import OPEN, STEPS, State, may
-from newsletter.store import Store, Subscription, open_store
+from newsletter.store import Claim, Store, Subscription, open_store
+from newsletter.store.sqlite import SqliteStore
 from tests.conftest import Clock
 from tests.store_contract import PACKAGE, fill, person
 
@@ -489,6 +490,42 @@ class Acting(Ses):
 def sender(post: Post, mailer: Ses, **more: Any) -> Delivery:
     links = Links("https://briefing.example.org", KEYS)
     return Delivery(post.store, mailer, links, post.clock, more.pop("pause", post.clock.pause), **more)
+
+
+class Slept(SqliteStore):
+    """A store whose machine falls asleep right after its second claim."""
+
+    claims = 0
+
+    def sleep(self) -> None:
+        """What happens meanwhile."""
+
+    def claim(self, *words: Any) -> Claim | None:
+        claim = super().claim(*words)
+        self.claims += 1
+        if self.claims == 2:
+            self.sleep()
+        return claim
+
+
+def test_a_sender_that_slept_between_claim_and_call_mails_nobody_whom_another_has_mailed(post: Post) -> None:
+    fill(post.store, 120)
+    slept = Slept(str(post.folder / "newsletter.db"))
+
+    def sleep() -> None:  # another machine, whose lease it is now, takes over what SES told nothing of
+        post.clock.pause(3600)
+        post.store.hold_orphans("2020-10", post.clock())
+        (doubt,) = post.store.doubts("2020-10")
+        post.store.release("2020-10", doubt.attempt, State.PENDING, "no event of it", post.clock())
+        assert post.deliver().counts.states == {State.SUBMITTED: 120}
+
+    slept.sleep = sleep  # type: ignore[method-assign]
+    links = Links("https://briefing.example.org", KEYS)
+    with pytest.raises(StoreError, match="it is not claimed by it"):
+        Delivery(slept, Ses("newsletter"), links, post.clock, post.clock.pause).run(PACKAGE)
+    assert set(post.accepted().values()) == {1}
+    assert post.accepted().total() == 120
+    slept.close()
 
 
 def fill_disk(store: Store, full: bool = True) -> None:

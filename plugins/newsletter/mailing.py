@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from newsletter.call import Calls, Submitter
 from newsletter.errors import StoreBusy
@@ -60,6 +60,10 @@ class Mailing:
     patience = 8
     # How often in a row a call may go unanswered: something is broken then, and each further call puts more in doubt.
     most_unanswered = 2
+    # How long after its claim a call may be begun. A machine that slept in between must not make it: another may have
+    # taken the recipients over meanwhile, which takes a quarter of an hour at least (settle.QUIET). A worker's claim
+    # may wait for two slots (shared_pace.HORIZON).
+    longest_held = timedelta(seconds=120)
     # How often to try to write down an answer while another process holds the database, half a minute each.
     record_tries = 20
 
@@ -82,6 +86,7 @@ class Mailing:
         self.briefing = package.month
         self.accepted, self.submitted = accepted, 0
         self._in_vain = self._unanswered = 0
+        self._claimed = clock()
 
     @property
     def made(self) -> int:
@@ -89,7 +94,8 @@ class Mailing:
         return self._calls.made
 
     def attempt(self) -> str:
-        """The id of a new call."""
+        """The id of a new call, for a claim that is made now."""
+        self._claimed = self._clock()
         return attempt_id(self.briefing, self._links.secret_keys)
 
     def post(self, claim: Claim, full: bool) -> Step:
@@ -97,6 +103,9 @@ class Mailing:
 
         Raises StoreError where the answer could not be written down: they stay claimed, and are held in doubt.
         """
+        if self._clock() - self._claimed > self.longest_held:
+            self.give_back(claim)
+            return Step([Outcome(one.number, State.PENDING, "held too long") for one in claim.recipients])
         # All of a full call, or all there are, cannot be refused for what they are.
         outcomes, reason = self._calls.ask(claim, crowd=full or not self.accepted)
         self._record(claim, outcomes)
