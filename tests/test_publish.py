@@ -239,6 +239,25 @@ def test_a_publisher_that_was_thought_dead_changes_nothing_more(
     heir.hold(now=True)
 
 
+def test_a_publisher_that_packs_for_too_long_writes_over_nobodys_intent(
+    make_place: Callable[..., Place], ministack: Ministack, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from newsletter.publish.bucket import Bucket
+    from newsletter.publish.piece import read
+    from newsletter.publish.publishing import INTENT, Publisher
+
+    for name, text in ministack.environment.items():
+        monkeypatch.setenv(name, text)
+    shelf = Bucket(make_place().name)
+    heir = Lease(shelf, "an heir", silent=0.05)
+    slow = Publisher(shelf, Lease(shelf, "a slow one"))
+    with pytest.raises(PublishError, match="Another publish has begun"):
+        slow.publish(read(before(tmp_path / "site")), planned=lambda plan: heir.take())
+    assert shelf.get(INTENT) is None
+    assert shelf.listing("site/") == {}
+    heir.hold(now=True)
+
+
 def test_too_many_deletions_and_a_folder_that_is_no_site_are_refused(
     make_place: Callable[..., Place], ministack: Ministack, project: Project
 ) -> None:

@@ -101,6 +101,7 @@ class Publisher:
             )
             # What earlier intents put there stays ours, so that it can be deleted.
             intent = Intent({**found.intent.files, **news}, found.plan.stale)
+            self._lease.hold(now=True)  # of a large site the packing above takes longer than a lease lasts
             self._shelf.put(INTENT, dump(intent))
             for wave in found.plan.waves:
                 for piece, etag in self._upload(pool, wave):
