@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 import feedparser
 import pytest
+from lxml import etree, html
 
 from newsletter import feed, publication
 from newsletter.models import Analysis, KeyJudgement
@@ -110,6 +111,18 @@ def test_a_region_and_a_topic_have_feeds_of_their_own_pieces_in_both_forms(built
             assert f'href="/{folder.parent.name}/{folder.name}/{name}"' in listed, (
                 "the page does not name its feed"
             )
+
+
+def test_signs_of_markup_in_a_standfirst_are_words_in_every_reader(project: Project) -> None:
+    summary = "Oil below <i>$40</i> & falling."
+    project.analysis("one", summary=json.dumps(summary))
+    assert project.newsletter("build").returncode == 0
+    rss, atom = (
+        etree.fromstring((project.path / f"output/{name}").read_bytes()) for name in ("feed.xml", "atom.xml")
+    )
+    # The RSS specification has entity-encoded HTML in a description; Atom's text construct is text (RFC 4287, 3.1.1).
+    assert html.fragment_fromstring(rss.findtext("channel/item/description"), "p").text_content() == summary
+    assert atom.findtext("{*}entry/{*}summary") == summary
 
 
 def test_every_form_of_the_feed_tells_the_same_pieces_under_the_same_ids(built: Project) -> None:

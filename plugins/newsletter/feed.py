@@ -181,7 +181,7 @@ def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
     analysis = getattr(article, "analysis", None)
     summary = analysis.summary if analysis else ""
     if summary:
-        entry.description(_xml(summary))
+        entry.description(escape(_xml(summary), quote=False))  # RSS has HTML there, Atom the text itself
         entry.summary(_xml(summary))
     entry.content(_xml(_content(article, publication)), type="html")
     if analysis and analysis.authors:
