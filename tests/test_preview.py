@@ -190,6 +190,9 @@ def test_it_gives_out_what_a_built_site_has(written: Project) -> None:
 def test_nobody_reaches_it_by_another_name_or_past_the_site(written: Project) -> None:
     with previewing(written) as url:
         assert _ask(f"{url}/", Host="evil.example")[0] == 403
+        for path in ("/", "/.preview/state?path=/", "/theme/css/site.css"):
+            with urllib.request.urlopen(url + path) as answer:  # another page shows nothing of it
+                assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin"
         assert _ask(f"{url}/analyses/2020/no-such-piece/")[0] == 404
         outside = written.path / "publication.toml"
         for path in (
