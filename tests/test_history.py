@@ -14,7 +14,6 @@ from lxml import html
 from tests.conftest import Project
 from tests.test_embargo import holds
 
-
 # What a commit brought was to be seen until the next one: each has a minute of its own.
 _MINUTES = (datetime(2020, 11, 1, tzinfo=UTC) + timedelta(minutes=minute) for minute in count())
 

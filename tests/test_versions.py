@@ -127,7 +127,10 @@ def test_what_a_branch_tried_out_was_never_seen(desk: Desk) -> None:
 def test_of_commits_that_came_to_the_line_in_one_second_the_last_alone_was_seen(desk: Desk) -> None:
     desk.write("a.md", "One.")
     desk.commit("2020-10-05")
-    for body in ("The name of a source.", "Two."):  # as "rebase and merge" puts a branch's commits on the line
+    for body in (
+        "The name of a source.",
+        "Two.",
+    ):  # as "rebase and merge" puts a branch's commits on the line
         desk.write("a.md", body)
         desk.commit("2020-10-08")
     assert _bodies(desk.seen("a.md")) == ["One.", "Two."]
