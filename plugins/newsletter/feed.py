@@ -19,6 +19,7 @@ from html import escape
 from typing import Any
 from urllib.parse import urlsplit
 
+from feedgen.entry import FeedEntry
 from feedgen.ext.base import BaseExtension
 from feedgen.feed import FeedGenerator
 from lxml.etree import SubElement
@@ -92,18 +93,23 @@ def documents(
     oldest_first = articles[::-1]
     for number in reversed(range(full + 1)):
         page = oldest_first[number * PAGE : (number + 1) * PAGE if number < full else None][::-1]
-        yield from _document(page, publication, channel, number, full)
+        entries = [_entry(article, publication) for article in page]
+        yield from _document(entries, publication, channel, number, full)
 
 
 def newest(
-    articles: Sequence[Any], publication: Publication, channel: Channel
+    articles: Sequence[Any], publication: Publication, channel: Channel, known: dict[str, FeedEntry]
 ) -> Iterator[tuple[str, bytes]]:
-    """A feed of the newest alone, in RSS and in Atom."""
-    return _document(articles[:NEWEST], publication, channel, 0, 0)
+    """A feed of the newest alone, in RSS and in Atom. `known` are the entries of other such feeds, by address, and grows."""
+    for article in articles[:NEWEST]:
+        if article.url not in known:
+            known[article.url] = _entry(article, publication)
+    entries = [known[article.url] for article in articles[:NEWEST]]
+    return _document(entries, publication, channel, 0, 0)
 
 
 def _document(
-    articles: Sequence[Any], publication: Publication, channel: Channel, number: int, full: int
+    entries: Sequence[FeedEntry], publication: Publication, channel: Channel, number: int, full: int
 ) -> Iterator[tuple[str, bytes]]:
     feed = FeedGenerator()
     feed.title(_xml(channel.title))
@@ -111,12 +117,12 @@ def _document(
     feed.language(publication.language)
     feed.generator("Monthly Briefing, with python-feedgen")
     feed.author(name=_xml(publication.house))
-    changed = max((_changed(article) for article in articles), default="1970-01-01T00:00:00+00:00")
+    changed = max((entry.updated() for entry in entries), default="1970-01-01T00:00:00+00:00")
     feed.updated(changed)
     feed.lastBuildDate(changed)
     feed.register_extension("archived", extension_class_feed=_Archived)
-    for article in articles:
-        _entry(feed, article, publication)
+    for entry in entries:
+        feed.add_entry(entry, order="append")
     for current, kind in ((channel.rss, "rss"), (channel.atom, "atom")):
         stem, ending = os.path.splitext(current)
         path = f"{stem}-{number + 1}{ending}" if number < full else current
@@ -171,8 +177,8 @@ def json_feed(articles: Sequence[Any], publication: Publication, channel: Channe
     return json.dumps(document, ensure_ascii=False, indent=1).encode("utf-8", "replace") + b"\n"
 
 
-def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
-    entry = feed.add_entry(order="append")
+def _entry(article: Any, publication: Publication) -> FeedEntry:
+    entry = FeedEntry()
     entry.title(_xml(article.title))
     entry.link(href=f"{publication.site_url}/{article.url}")
     entry.guid(_id(article, publication), permalink=False)  # Atom's id too
@@ -188,6 +194,7 @@ def _entry(feed: FeedGenerator, article: Any, publication: Publication) -> None:
         entry.author([{"name": _xml(desk)} for desk in analysis.authors])
     if analysis:
         entry.category([{"term": _xml(topic)} for topic in (analysis.region, *analysis.topics) if topic])
+    return entry
 
 
 def _id(article: Any, publication: Publication) -> str:
@@ -241,8 +248,9 @@ class FeedWriter(Generator):  # type: ignore[misc]  # pelican has no types
         for name, document in documents(articles, publication, channel):
             self._write(name, document)
         self._write(f"{channel.folder}feed.json", json_feed(articles, publication, channel))
+        known: dict[str, FeedEntry] = {}
         for channel, some in channels(self.context, publication):
-            for name, document in newest(some, publication, channel):
+            for name, document in newest(some, publication, channel, known):
                 self._write(name, document)
 
     def _write(self, name: str, document: bytes) -> None:
