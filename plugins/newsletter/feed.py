@@ -35,6 +35,8 @@ PAGE = 250
 NEWEST = 30
 # Not characters of XML 1.0 (section 2.2), however they came in.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+# The rest of them. To see that a text has no others takes a quarter of the time of looking for one that it should not.
+_ALL_XML = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _ATOM = "{http://www.w3.org/2005/Atom}link"
 _HISTORY = "{http://purl.org/syndication/history/1.0}"
 
@@ -232,7 +234,7 @@ def _changed(article: Any) -> Any:
 
 
 def _xml(text: str) -> str:
-    return _NOT_XML.sub("", text)
+    return text if _ALL_XML.fullmatch(text) else _NOT_XML.sub("", text)
 
 
 class FeedWriter(Generator):  # type: ignore[misc]  # pelican has no types

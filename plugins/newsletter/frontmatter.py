@@ -18,6 +18,8 @@ from newsletter.errors import ContentError, Finding
 _CLASSIC = re.compile(r"^[ ]{0,3}(?P<key>[A-Za-z0-9_-]+):[ \t]*(?P<value>.*)$")
 _CONTINUATION = re.compile(r"^[ ]{4,}(?P<value>.+)$")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u0080-\u009f\ufffe\uffff]")
+# A text without any: known in a quarter of the time in which one is found not to be there.
+_CLEAN = re.compile("[\t\n\r -~\u00a0-\ufffd\U00010000-\U0010ffff]*")
 
 _LONGEST_HEAD = 65_536
 _LARGEST_FILE = 2_000_000  # bytes; a book
@@ -76,7 +78,7 @@ def decode(data: bytes, path: str) -> str:
         raise ContentError([Finding(path, line, "", reason)]) from None
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    if bad := _CONTROL.search(text):
+    if not _CLEAN.fullmatch(text) and (bad := _CONTROL.search(text)):
         line = text.count("\n", 0, bad.start()) + 1
         column = bad.start() - text.rfind("\n", 0, bad.start())
         reason = f"has the control character U+{ord(bad[0]):04X} at column {column}. Delete it."
