@@ -13,6 +13,7 @@ from newsletter.errors import StoreError
 from newsletter.models import Package
 from newsletter.states import Evidence, State
 from newsletter.store import Claim, Outcome, Send, Sighting, Store, Subscriber, Subscription
+from newsletter.store.moving import Kind
 
 NOW = datetime(2020, 11, 2, 9, 0, tzinfo=UTC)
 PACKAGE = Package(
@@ -40,6 +41,17 @@ def claim(store: Store, limit: int = 50, attempt: str = "a1") -> Claim:
 
 def sighting(number: int, kind: Evidence = Evidence.SEND) -> Sighting:
     return Sighting(kind, f"id-{number}", NOW, "2020-10", "a1", number)
+
+
+def rendering_failure(number: int) -> Sighting:
+    """As SES tells of it: without our tags."""
+    return Sighting(
+        Evidence.RENDERING_FAILURE,
+        f"id-{number}",
+        NOW,
+        detail="Attribute 'x' is not present",
+        recipient=f"Reader{number - 1:04d}@example.org",
+    )
 
 
 def submitted(store: Store) -> None:
@@ -275,19 +287,45 @@ class StoreContract:
         fill(store, 1)
         store.freeze(PACKAGE, NOW)
         submitted(store)
-        store.apply(
-            [
-                Sighting(
-                    Evidence.RENDERING_FAILURE,
-                    "id-1",
-                    NOW,
-                    detail="Attribute 'x' is not present",
-                    recipient="Reader0000@example.org",
-                )
-            ],
-            NOW,
-        )
+        store.apply([rendering_failure(1)], NOW)
         assert store.counts("2020-10").states == {State.FAILED: 1}
+
+    def test_a_rendering_failure_that_comes_before_its_calls_answer_is_not_lost(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store)
+        assert store.apply([rendering_failure(1)], NOW) == 0
+        answer = [Outcome(r.number, State.SUBMITTED, "", f"id-{r.number}") for r in taken.recipients]
+        store.record(taken, answer, NOW)
+        assert store.apply((), NOW) == 1
+        assert store.apply((), NOW) == 0
+        assert store.counts("2020-10").states == {State.FAILED: 1, State.SUBMITTED: 1}
+        (trace,) = store.trace("2020-10", "reader0000@example.org")
+        assert "Attribute" in trace.history[-1][2]
+
+    @pytest.mark.parametrize("together", [True, False])
+    def test_a_rendering_failure_waits_for_the_event_that_names_its_mail(
+        self, store: Store, together: bool
+    ) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        claim(store)
+        store.hold_orphans("2020-10", NOW)
+        events = [rendering_failure(1), sighting(1)]
+        for some in [events] if together else [events[:1], events[1:]]:
+            store.apply(some, NOW)
+        assert store.counts("2020-10").states == {State.FAILED: 1}
+
+    def test_what_nobodys_mail_is_known_for_after_a_day_is_let_go(self, store: Store) -> None:
+        fill(store, 1)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store)
+        store.apply([rendering_failure(1)], NOW)
+        assert len(list(store.rows(Kind.STRAY))) == 1
+        store.apply((), NOW + timedelta(hours=25))
+        assert list(store.rows(Kind.STRAY)) == []
+        store.record(taken, [Outcome(1, State.SUBMITTED, "", "id-1")], NOW)
+        assert store.apply((), NOW) == 0
 
     def test_events_of_other_mail_change_nothing(self, store: Store) -> None:
         fill(store, 1)
@@ -309,10 +347,41 @@ class StoreContract:
         store.apply([sighting(1, Evidence.DELIVERY)], NOW)
         (trace,) = store.trace("2020-10", "reader0000@example.org")
         assert (trace.address, trace.state) == ("reader0000@example.org", "delivered")
-        assert [what for _, what, _ in trace.history] == ["frozen", "delivery", "delivered"]
+        assert [what for _, what, _ in trace.history] == ["frozen", "called", "delivery", "delivered"]
         assert {each.state for each in store.trace("2020-10")} == {"delivered", "submitted", "excluded"}
         (left,) = store.trace("2020-10", "left@example.org")
         assert left.history[0][1:] == ("excluded", "unsubscribed")
+
+    def test_the_trace_has_every_call_that_was_made_for_an_address(self, store: Store) -> None:
+        fill(store, 2)
+        store.freeze(PACKAGE, NOW)
+        made = [NOW + timedelta(minutes=20 * number) for number in range(3)]
+        store.claim("2020-10", 1, "a1", made[0])
+        store.hold_orphans("2020-10", made[0] + timedelta(minutes=1))
+        store.release("2020-10", "a1", State.PENDING, "no event came", made[0] + timedelta(minutes=16))
+        refused = store.claim("2020-10", 1, "a2", made[1])
+        assert refused
+        at = made[1] + timedelta(minutes=1)
+        store.record(refused, [Outcome(1, State.PENDING, "SES answered FAILED", tried=True)], at)
+        taken = store.claim("2020-10", 1, "a3", made[2])
+        assert taken
+        store.record(taken, [Outcome(1, State.SUBMITTED, "accepted", "id-1")], made[2] + timedelta(seconds=1))
+        (trace,) = store.trace("2020-10", "reader0000@example.org")
+        assert [line[1:] for line in trace.history] == [
+            ("frozen", ""),
+            ("called", "a1"),
+            ("pending", "a1 no event came"),
+            ("called", "a2"),
+            ("pending", "a2 SES answered FAILED"),
+            ("called", "a3"),
+            ("submitted", "id-1 accepted"),
+        ]
+        (other,) = store.trace("2020-10", "reader0001@example.org")
+        assert [what for _, what, _ in other.history] == ["frozen"]
+        store.discard("2020-10")
+        store.freeze(PACKAGE, NOW)
+        (anew,) = store.trace("2020-10", "reader0000@example.org")
+        assert [what for _, what, _ in anew.history] == ["frozen"]
 
     def test_mails_that_ses_never_told_of_are_counted(self, store: Store) -> None:
         fill(store, 3)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +20,7 @@ from newsletter.ses.submit import Ses
 from newsletter.settle import QUIET, Verdict
 from newsletter.states import State
 from newsletter.store import Store, open_store
+from newsletter.store.moving import Kind
 from tests.conftest import Clock, Project
 from tests.local_ses_world import SENDER, World, world
 from tests.store_contract import PACKAGE, fill
@@ -68,6 +70,40 @@ def evening(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> It
         fill(made.store, 120)
         yield made
         made.store.close()
+
+
+class Hasty:
+    """A store into which events are read before the first answer is written down."""
+
+    def __init__(self, evening: Evening) -> None:
+        self._evening, self._hasty = evening, True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._evening.store, name)
+
+    def record(self, *answer: Any) -> None:
+        """Write it down, when SES's untagged event has been read."""
+        for _ in range(600 if self._hasty else 0):
+            self._evening.aftermath.read(wait=1)
+            if any(self._evening.store.rows(Kind.STRAY)):
+                break
+        self._hasty = False
+        self._evening.store.record(*answer)
+
+
+def test_a_rendering_failure_that_is_quicker_than_its_calls_answer_is_told_of(evening: Evening) -> None:
+    """It has none of our tags, and its message id is in the answer that is not written down yet."""
+    evening.own.plan(outcomes=[{"to": "reader0001@example.org", "outcome": "rendering_failure"}])
+    links = Links("https://briefing.example.org", (b"k" * 32,))
+    hasty = cast(Store, Hasty(evening))
+    Delivery(hasty, evening.ses, links, evening.clock, evening.clock.pause).run(
+        replace(PACKAGE, sender=SENDER)
+    )
+    evening.aftermath.read()
+    assert evening.aftermath.read().messages == 0
+    (trace,) = evening.store.trace("2020-10", "reader0001@example.org")
+    assert trace.state == "failed"
+    assert not any(evening.store.rows(Kind.STRAY))
 
 
 def test_events_lead_every_recipient_to_delivered_bounced_or_complained(evening: Evening) -> None:

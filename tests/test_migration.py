@@ -23,7 +23,7 @@ from newsletter.store.moving import Kind, Summing
 from tests.door_contract import digests, joined, letter, mailed
 from tests.dynamo_world import CREDENTIALS, fresh
 from tests.ministack_world import Ministack
-from tests.store_contract import NOW, PACKAGE, person, sighting
+from tests.store_contract import NOW, PACKAGE, person, rendering_failure, sighting
 
 WHOLE = replace(PACKAGE, content_hash=content_hash(PACKAGE))
 
@@ -62,13 +62,17 @@ def fill_with_everything(store: Store) -> None:
     store.take_turn("2020-10 there", 1, "owner", NOW)
     store.turn_taken("2020-10 there", 1, NOW)
     store.freeze(WHOLE, NOW, "there")
+    assert store.claim("2020-10", 1, "a0", NOW)
+    store.hold_orphans("2020-10", NOW)
+    store.release("2020-10", "a0", State.PENDING, "no event came", NOW)
     number = 0
     while taken := store.claim("2020-10", 50, f"a{(number := number + 1)}", NOW):
         store.record(
             taken, [Outcome(one.number, State.SUBMITTED, "accepted by SES", f"id-{one.number}") for one in taken.recipients], NOW
         )  # fmt: skip
     seen = [replace(sighting(n), attempt="a1" if n <= 50 else "a2") for n in range(1, 60)]
-    store.apply([*seen, replace(seen[3], kind=Evidence.HARD_BOUNCE, detail="550 5.1.1")], NOW, digests)
+    told = [*seen, replace(seen[3], kind=Evidence.HARD_BOUNCE, detail="550 5.1.1"), rendering_failure(999)]
+    store.apply(told, NOW, digests)
     store.canary_mailed("canary", NOW)
     store.canary_seen("canary", NOW)
     store.unsubscribe(leaves, NOW + timedelta(hours=1), "one-click")

@@ -217,6 +217,7 @@ def test_a_sending_that_version_2_began_goes_on_and_its_events_find_their_recipi
     }
     assert [what for _, what, _ in traces["b@example.org"].history] == [
         "frozen",
+        "called",
         "send",
         "hard_bounce",
         "bounced",

@@ -121,6 +121,8 @@ class Aftermath:
             self._queue.delete(batch)
             messages += len(batch)
             wait = 0
+        if not messages:  # what could not be told before may be known by now
+            fresh = self._store.apply((), self._clock(), digests)
         return Read(messages, fresh, poison, foreign)
 
     def settle(self, briefing: str, quiet: timedelta = settle.QUIET) -> list[tuple[int, Verdict, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from newsletter.states import Evidence, State
@@ -13,6 +13,13 @@ from newsletter.store.door import Digests
 
 if TYPE_CHECKING:
     from newsletter.models import Package  # the door keeps a ledger too, and mails no package
+
+
+# What a history says of a call.
+CALLED = "called"
+# So long an event may wait for the answer of its call, or for another event that names its mail. Both come within
+# minutes, unless the sender was stopped in between.
+_STRAYS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,19 @@ class Sighting:
     detail: str = ""
     recipient: str = ""
 
+    @property
+    def tagged(self) -> bool:
+        """Whether it says by our own tags whose mail it is about."""
+        return bool(self.briefing) and self.number is not None
+
+    def may_be_ours_yet(self, at: datetime) -> bool:
+        """Whether it can be about a mail of ours that is not known by its message id yet. Only a Rendering Failure
+        comes without our tags (SES developer guide, "Examples of event data"), and it may come before the answer of
+        the call it is about is written down.
+        """
+        untagged = self.kind is Evidence.RENDERING_FAILURE and not self.tagged
+        return untagged and self.message_id != "" and at - self.at < _STRAYS
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -102,12 +122,21 @@ class Doubt:
 class Trace:
     """All that is known of one recipient (or exclusion): for `newsletter audit`.
 
-    `history` has one line for each thing known, oldest first: (moment, what, message id or words).
+    `history` has one line for each thing known, oldest first: (moment, what, message id or words). Every call that was
+    made for the recipient is in it, as "called" with its id, and what became of it.
     """
 
     address: str
     state: str
     history: tuple[tuple[str, str, str], ...]
+
+
+def when(line: tuple[str, str, str]) -> tuple[str, int]:
+    """By what to sort a history: in the order of time; of one moment the call first, and then the weaker first, for a
+    mail is taken before it bounces.
+    """
+    told = [CALLED, *map(str, Evidence)]
+    return line[0], told.index(line[1]) if line[1] in told else len(told)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +262,9 @@ class Ledger(Protocol):
         The state of a recipient is what the strongest of all its evidence proves (states.proven), so neither
         order nor repetition matters. A hard bounce or a complaint suppresses the address; so do soft bounces
         in three briefings in a row. That is noted outside the database too, with the address's `digests`.
+
+        What may be ours yet, without a mail that it is known to be about, is kept, and tried again with each call of
+        this: so with nothing to take in it is worth calling too.
         """
         ...
 

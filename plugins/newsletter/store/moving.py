@@ -33,6 +33,7 @@ class Kind(StrEnum):
     FORM = "forms"
     TURN = "turns"
     CANARY = "canaries"
+    STRAY = "events of unknown mails"
     RECIPIENT = "recipients"
     EXCLUSION = "exclusions"
     SEND = "sendings"
@@ -41,7 +42,7 @@ class Kind(StrEnum):
 # These are taken over sending by sending.
 OF_A_SENDING = frozenset({Kind.RECIPIENT, Kind.EXCLUSION})
 # The columns of each kind. The last number given is none that a subscriber still has, perhaps, and never given again. A recipient's `told` is what SES told of its mails, each with the moments of its call;
-# `made_at` and `answered_at` are those of the call it was last claimed for.
+# `made_at` and `answered_at` are those of the call it was last claimed for, `earlier` are the calls before that.
 COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     Kind.NUMBER: ("last",),
     Kind.SUBSCRIBER: (
@@ -61,15 +62,17 @@ COLUMNS: Mapping[Kind, tuple[str, ...]] = {
     ),
     Kind.TURN: ("book", "number", "owner", "made_at", "taken_at"),
     Kind.CANARY: ("id", "mailed_at", "seen_at"),
+    Kind.STRAY: ("message_id", "kind", "at", "recipient", "detail"),
     Kind.RECIPIENT: (
         "briefing", "number", "subscriber", "public_id", "address", "address_key", "state", "attempt", "message_id",
-        "evidence", "tries", "changed_at", "made_at", "answered_at", "told",
+        "evidence", "tries", "changed_at", "made_at", "answered_at", "told", "earlier",
     ),
     Kind.EXCLUSION: ("briefing", "subscriber", "reason"),
     Kind.SEND: ("briefing", "content_hash", "package", "frozen_at", "through", "corrects", "sound_at"),
     Kind.JOURNAL: ("at", "who", "what", "how", "digests"),
 }  # fmt: skip
 TOLD = ("kind", "message_id", "attempt", "at", "detail", "made_at", "answered_at")
+EARLIER = ("attempt", "ended_at", "evidence", "made_at", "answered_at")
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,14 @@ class Told(NamedTuple):
     detail: str
 
 
+class Earlier(NamedTuple):
+    """A call before the last one that a recipient was claimed for: when it was over, and why it was claimed again."""
+
+    attempt: str
+    ended: str
+    words: str
+
+
 @dataclass(slots=True)
 class Entry:
     """One recipient. `number` is below zero where an older version of the SQLite store has counted."""
@@ -53,6 +61,7 @@ class Entry:
     tries: int = 0
     told: list[Told] = field(default_factory=list)
     subscriber: int = 0  # whose it is, where its own number does not say so
+    earlier: list[Earlier] = field(default_factory=list)
 
     def has(self, kind: Evidence) -> bool:
         """Whether SES has told that of it."""
@@ -91,14 +100,16 @@ def opened(item: Item) -> Batch:
     calls = {attempt: Call(*times) for attempt, *times in document["calls"]}
     names = ["", *calls]
     entries = []
-    for number, address, key, public_id, changed, state, call, message_id, words, tries, told, *subscriber in document["recipients"]:  # fmt: skip
+    for number, address, key, public_id, changed, state, call, message_id, words, tries, told, *rest in document["recipients"]:  # fmt: skip
         entries.append(
             Entry(
                 number, address, key or address.lower(), b64decode(public_id), changed, State(state),
                 names[call] if isinstance(call, int) else call, message_id, words, tries,
-                [Told(*one) for one in told], *subscriber,
+                [Told(*one) for one in told], *rest[:1],
             )
         )  # fmt: skip
+        if len(rest) > 1:
+            entries[-1].earlier = [Earlier(*one) for one in rest[1]]
     return Batch((str(item["pk"]), str(item["sk"])), entries, calls)
 
 
@@ -106,6 +117,7 @@ def closed(batch: Batch) -> Item:
     """The item that holds a batch. Calls that were answered and left no trace are forgotten."""
     named = {entry.attempt for entry in batch.entries}
     named |= {one.attempt for entry in batch.entries for one in entry.told}
+    named |= {one.attempt for entry in batch.entries for one in entry.earlier}
     calls = {name: call for name, call in batch.calls.items() if name in named or not call.answered}
     places = {"": 0} | {name: place for place, name in enumerate(calls, start=1)}
     document = {
@@ -114,7 +126,7 @@ def closed(batch: Batch) -> Item:
             [
                 one.number, one.address, "" if one.key == one.address.lower() else one.key,
                 b64encode(one.public_id).decode(), one.changed, str(one.state), places.get(one.attempt, one.attempt),
-                one.message_id, one.words, one.tries, one.told, *([one.subscriber] if one.subscriber else []),
+                one.message_id, one.words, one.tries, one.told, *_rest(one),
             ]
             for one in batch.entries
         ],
@@ -126,6 +138,13 @@ def closed(batch: Batch) -> Item:
         "recipients": zlib.compress(text.encode()),
         "tally": json.dumps(_tally(batch), separators=(",", ":")),
     }
+
+
+def _rest(entry: Entry) -> list[Any]:
+    """What only few recipients have."""
+    if entry.earlier:
+        return [entry.subscriber, entry.earlier]
+    return [entry.subscriber] if entry.subscriber else []
 
 
 def _tally(batch: Batch) -> dict[str, Any]:

@@ -118,6 +118,7 @@ class DynamoErasure(DynamoLists):
         entry.address, entry.key = _GONE, stand_in(digests(key)[0])
         entry.words = _GONE if entry.words else ""
         entry.told = [one._replace(detail=_GONE if one.detail else "") for one in entry.told]
+        entry.earlier = [one._replace(words=_GONE if one.words else "") for one in entry.earlier]
         work.put(batch.closed(each))
         return {key}
 
@@ -138,6 +139,9 @@ class DynamoErasure(DynamoLists):
                     work.put({"pk": pk, "sk": sk, "at": at})
 
         self.write(stand)
+        for item in list(self.table.query("STRAY")):
+            if str(item["recipient"]).lower() == key:
+                self.table.delete_all([(str(item["pk"]), str(item["sk"]))])
         for pointer in list(self.table.query(keys.address(key), "LETTER#", "LETTER#~")):
             self.write(partial(_erase_letter, letter_id=raw(pointer["id"])))
         mention = re.compile(rf"(?<![\w.+-]){re.escape(key)}(?![\w-]|\.\w)", re.IGNORECASE | re.ASCII)

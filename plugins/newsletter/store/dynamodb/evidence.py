@@ -6,7 +6,7 @@ What is told at one moment of one batch is written by one write, with the suppre
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,18 +17,17 @@ from newsletter.states import Evidence, State, may, proven
 from newsletter.store.door import ERASED, Digests
 from newsletter.store.dynamodb import keys
 from newsletter.store.dynamodb.batch import Batch, Entry, Told, closed, opened
-from newsletter.store.dynamodb.item import Key
+from newsletter.store.dynamodb.item import Item, Key, key_of
 from newsletter.store.dynamodb.ledger import DynamoLedger
 from newsletter.store.dynamodb.letters import DynamoLetters
 from newsletter.store.dynamodb.people import suppress
 from newsletter.store.dynamodb.sends import Sending
 from newsletter.store.dynamodb.work import Work, moment
 from newsletter.store.journal import SUPPRESSED, Line
-from newsletter.store.ledger import Doubt, Sighting, Trace
+from newsletter.store.ledger import CALLED, Doubt, Sighting, Trace, when
 
 # Soft bounces in so many briefings in a row end the mail to an address.
 _SOFT_BOUNCES = 3
-_KINDS = [str(kind) for kind in Evidence]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +45,44 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
 
     def apply(self, sightings: Sequence[Sighting], at: datetime, digests: Digests = lambda key: ()) -> int:
         """See Store. What fails in the middle is whole up to there, and may be told again."""
-        sendings = {one.briefing: one for one in self.sendings()} if sightings else {}
+        kept = {key_of(item): _sighting(item) for item in self.table.query("STRAY")}
+        sendings = {one.briefing: one for one in self.sendings()} if sightings or kept else {}
+        take = partial(self._take_in, sendings=sendings, at=at, digests=digests)
+        fresh = take([one for one in sightings if one.tagged])
+        # A mail is known by its message only after what names it.
+        return fresh + take([*kept.values(), *(one for one in sightings if not one.tagged)], kept=kept)
+
+    def _take_in(
+        self,
+        sightings: Sequence[Sighting],
+        sendings: Mapping[str, Sending],
+        at: datetime,
+        digests: Digests,
+        kept: Collection[Key] = (),
+    ) -> int:
+        """Take in what was told, all of it with our tags or all of it without; keep what may be ours yet, and let go of
+        what was `kept` and is not.
+        """
         fresh = 0
         groups: dict[Key, list[_Placed]] = {}
+        waiting = set()
         for sighting in sightings:
             placed = self._placed(sendings, groups, sighting)
             if placed:
                 groups.setdefault(placed.key, []).append(placed)
-            else:  # about a letter, another mail of this account, or another installation's
-                fresh += self.told_of_letter(sighting, at)
+                continue
+            # It is about a letter, another mail of this account, or another installation's.
+            fresh += self.told_of_letter(sighting, at)
+            if sighting.may_be_ours_yet(at):
+                waiting.add(key_of(item := _stray(sighting)))
+                if key_of(item) not in kept:
+                    self.write(lambda work, item=item: work.put(item, blind=True))  # type: ignore[misc]
         for key, told in groups.items():
             fresh += self.write(
                 partial(self._apply, sendings=sendings, key=key, told=told, at=at, digests=digests)
             )
+        for key in set(kept) - waiting:
+            self.write(lambda work, key=key: work.delete(key))  # type: ignore[misc]
         return fresh
 
     def attempted(self, briefing: str, attempt: str) -> bool:
@@ -142,7 +166,7 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
         for each in self.batches(sending):
             for entry in each.entries:
                 if address_key in ("", entry.key):
-                    yield _trace(sending, entry)
+                    yield _trace(sending, each, entry)
         for number, reason in list(self.left_out(sending)):
             subscriber = self.table.get(keys.subscriber(abs(number)))
             if address_key in ("", subscriber["address_key"] if subscriber else None):
@@ -205,7 +229,7 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
         self, sendings: Mapping[str, Sending], groups: Mapping[Key, Sequence[_Placed]], sighting: Sighting
     ) -> _Placed | None:
         """Whom a sighting is about: by our tags, or by the address and SES's message id where it has none."""
-        if sighting.briefing and sighting.number is not None:
+        if sighting.tagged and sighting.number is not None:
             sending = sendings.get(sighting.briefing)
             if sending is None:
                 return None
@@ -272,17 +296,41 @@ def _is_erased(entry: Entry) -> bool:
     return entry.key.startswith(ERASED)
 
 
-def _trace(sending: Sending, entry: Entry) -> Trace:
+def _trace(sending: Sending, each: Batch, entry: Entry) -> Trace:
+    calls = [
+        (each.calls[attempt].made, CALLED, attempt)
+        for attempt in (*(one.attempt for one in entry.earlier), entry.attempt)
+        if attempt in each.calls
+    ]
+    ended = [(one.ended, str(State.PENDING), f"{one.attempt} {one.words}".strip()) for one in entry.earlier]
     seen = [(one.at, one.kind, f"{one.message_id} {one.detail}".strip()) for one in entry.told]
     own = (
         []
         if entry.state is State.PENDING and not entry.words
         else [(entry.changed, str(entry.state), f"{entry.message_id} {entry.words}".strip())]
     )
-    history = [(sending.frozen_at, "frozen", ""), *sorted([*own, *seen], key=_when)]
+    history = [(sending.frozen_at, "frozen", ""), *sorted([*calls, *ended, *own, *seen], key=when)]
     return Trace(entry.address, str(entry.state), tuple(history))
 
 
-def _when(line: tuple[str, str, str]) -> tuple[str, int]:
-    """In the order of time; of what is told of one moment, the weaker first: a mail is taken before it bounces."""
-    return line[0], _KINDS.index(line[1]) if line[1] in _KINDS else len(_KINDS)
+def _stray(sighting: Sighting) -> Item:
+    pk, sk = keys.stray(sighting.message_id, str(sighting.kind), sighting.recipient)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "message_id": sighting.message_id,
+        "kind": str(sighting.kind),
+        "at": moment(sighting.at),
+        "recipient": sighting.recipient,
+        "detail": sighting.detail,
+    }
+
+
+def _sighting(item: Item) -> Sighting:
+    return Sighting(
+        Evidence(str(item["kind"])),
+        str(item["message_id"]),
+        datetime.fromisoformat(str(item["at"])),
+        detail=str(item["detail"]),
+        recipient=str(item["recipient"]),
+    )

@@ -17,6 +17,7 @@
                                   LEFTOUT#<first number> who was left out when it was frozen
     TURN                          <book>#<number>        a sender's turn
     CANARY                        <id>                   a mail to SES's simulator
+    STRAY                         <hash>                 what SES told of a mail that is not known yet
     LETTER#<id>                   LETTER                 one mail to one person that is not a briefing (letters.py)
     LETTERS, ASKED, CLAIMED       <order>                the letters there are, those that wait, those that are out
     CONFIRMATION                  <moment>#<id>          a confirmation letter, by when it was mailed
@@ -143,6 +144,11 @@ def turn(book: str, number: int) -> Key:
 def pace(account: str) -> Key:
     """Up to when an account's time has been given out (shared_pace.py)."""
     return "PACE", account
+
+
+def stray(message_id: str, kind: str, recipient: str) -> Key:
+    """What SES told of a mail that is not known yet."""
+    return "STRAY", sha256("\0".join((message_id, kind, recipient)).encode()).hexdigest()
 
 
 def mailbox(digest: str) -> str:

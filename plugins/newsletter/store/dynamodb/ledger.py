@@ -13,7 +13,7 @@ from newsletter.errors import StoreError
 from newsletter.states import ACCEPTED, ANSWERS, State
 from newsletter.store.door import ERASED
 from newsletter.store.dynamodb import batch, keys
-from newsletter.store.dynamodb.batch import Batch, Call, Entry
+from newsletter.store.dynamodb.batch import Batch, Call, Earlier, Entry
 from newsletter.store.dynamodb.freezing import reason_against
 from newsletter.store.dynamodb.item import Key
 from newsletter.store.dynamodb.latecomers import DynamoLatecomers
@@ -183,6 +183,8 @@ class DynamoLedger(DynamoLatecomers):
                     if reason:
                         entry.state, entry.words, entry.changed = State.SKIPPED, reason, when
                     else:
+                        if entry.attempt:
+                            entry.earlier.append(Earlier(entry.attempt, entry.changed, entry.words))
                         entry.state, entry.attempt, entry.changed = State.CLAIMED, attempt, when
                         taken.append(entry)
             if taken:

@@ -11,7 +11,7 @@ from typing import Any
 
 from newsletter.states import State
 from newsletter.store.dynamodb import batch, keys, people
-from newsletter.store.dynamodb.batch import Batch, Call, Entry, Told
+from newsletter.store.dynamodb.batch import Batch, Call, Earlier, Entry, Told
 from newsletter.store.dynamodb.erasure import DynamoErasure
 from newsletter.store.dynamodb.item import Item, Key, raw
 from newsletter.store.dynamodb.letters import beside
@@ -64,6 +64,8 @@ class DynamoMoving(DynamoErasure):
                 yield from self.table.query("TURN")
             case Kind.CANARY:
                 yield from ({**item, "id": item["sk"]} for item in self.table.query("CANARY"))
+            case Kind.STRAY:
+                yield from self.table.query("STRAY")
             case Kind.SEND:
                 for item in self.table.query("SEND"):
                     if item["frozen_at"]:
@@ -95,6 +97,10 @@ class DynamoMoving(DynamoErasure):
                     "told": sorted(
                         [*told, each.calls.get(told.attempt, none).made, each.calls.get(told.attempt, none).answered]
                         for told in one.told
+                    ),
+                    "earlier": sorted(
+                        [*call, each.calls.get(call.attempt, none).made, each.calls.get(call.attempt, none).answered]
+                        for call in one.earlier
                     ),
                 }  # fmt: skip
 
@@ -222,6 +228,8 @@ def _plain_item(kind: Kind, row: Row) -> Item:
             pk, sk = keys.form(row["version"])
         case Kind.TURN:
             pk, sk = keys.turn(row["book"], row["number"])
+        case Kind.STRAY:
+            pk, sk = keys.stray(row["message_id"], row["kind"], row["recipient"])
         case _:
             pk, sk = "CANARY", row["id"]
     return {"pk": pk, "sk": sk, **row}
@@ -279,11 +287,15 @@ def _entry(row: Row) -> tuple[Entry, dict[str, Call]]:
         told.append(Told(*one))
         if made:
             calls[told[-1].attempt] = Call(made, answered)
+    earlier = []
+    for *call, made, answered in row["earlier"]:
+        earlier.append(Earlier(*call))
+        calls[earlier[-1].attempt] = Call(made, answered)
     number, subscriber = int(row["number"]), int(row["subscriber"])
     entry = Entry(
         number, row["address"], row["address_key"], bytes.fromhex(row["public_id"]), row["changed_at"],
         State(row["state"]), row["attempt"], row["message_id"], row["evidence"], row["tries"], told,
-        0 if subscriber == number else subscriber,
+        0 if subscriber == number else subscriber, sorted(earlier, key=lambda one: one.ended),
     )  # fmt: skip
     return entry, calls
 

@@ -35,6 +35,10 @@ _LEDGER = (
       AND (briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})
     """,  # noqa: S608 - put together from constants
     f"UPDATE recipient SET evidence = '(erased)' WHERE {MINE} AND evidence != ''",  # noqa: S608
+    f"""
+    UPDATE earlier SET evidence = '(erased)' WHERE evidence != ''
+      AND (briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})
+    """,  # noqa: S608 - put together from constants
 )
 # For what SES's events lead to; what operators say instead are words.
 _REASONS = ("hard_bounce", "soft_bounces", "complaint")
@@ -256,6 +260,7 @@ def _erase_key(db: sqlite3.Connection, key: str, number: int, digests: Sequence[
     )
     db.execute("DELETE FROM suppression WHERE address_key = ?", (key,))
     db.execute("DELETE FROM letter WHERE address_key = ?", (key,))
+    db.execute("DELETE FROM stray WHERE lower(recipient) = ?", (key,))
     _erase_from_words(db, key)
     db.executemany("INSERT OR IGNORE INTO erased VALUES (?, ?)", [(digest, at) for digest in digests])
 

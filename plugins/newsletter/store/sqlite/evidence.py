@@ -11,7 +11,7 @@ from newsletter.errors import StoreError
 from newsletter.states import Evidence, State, may, proven
 from newsletter.store.door import ERASED, Digests
 from newsletter.store.journal import SUPPRESSED
-from newsletter.store.ledger import Doubt, Sighting, Trace
+from newsletter.store.ledger import Doubt, Sighting, Trace, when
 from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import moment
 from newsletter.store.sqlite.letters import told_of_letter
@@ -28,10 +28,13 @@ class SqliteEvidence(SqliteMembership):
         """See Store."""
         fresh = 0
         with self.writing() as db, self.journal.together():
-            for sighting in sightings:
+            # A mail is known by its message only after what names it.
+            for sighting in sorted([*sightings, *_strays(db)], key=lambda one: not one.tagged):
                 row = db.execute(*_whose(sighting)).fetchone()
                 if row is None:
                     fresh += told_of_letter(db, sighting, at)
+                    if sighting.may_be_ours_yet(at):
+                        _keep(db, sighting)
                     continue  # else another mail of this account, or another installation's
                 briefing, number, state, subscriber, address_key, named = row
                 if address_key.startswith(ERASED):  # SES quotes the address
@@ -138,28 +141,41 @@ class SqliteEvidence(SqliteMembership):
                 "SELECT at, kind, trim(message_id || ' ' || detail) FROM evidence "
                 "WHERE briefing = ? AND number = ? ORDER BY at, kind", (briefing, number),
             ).fetchall()  # fmt: skip
+            calls = self.db.execute(queries.CALLS, (briefing, number)).fetchall()
             own = (
                 []
                 if state == State.PENDING and not words
                 else [(changed, str(state), f"{message_id} {words}".strip())]
             )
-            history = [(frozen, "frozen", ""), *sorted([*own, *seen], key=_when)]
+            history = [(frozen, "frozen", ""), *sorted([*calls, *own, *seen], key=when)]
             yield Trace(address, str(state), tuple(history))
         for address, reason, frozen in self.db.execute(queries.TRACE_EXCLUDED, one).fetchall():
             yield Trace(address, "excluded", ((frozen, "excluded", reason),))
 
 
-def _when(entry: tuple[str, str, str]) -> tuple[str, int]:
-    """In the order of time; of what is told of one moment, the weaker first: a mail is taken before it bounces."""
-    kinds = [str(kind) for kind in Evidence]
-    return entry[0], kinds.index(entry[1]) if entry[1] in kinds else len(kinds)
-
-
 def _whose(sighting: Sighting) -> tuple[str, dict[str, object]]:
     """The query for the recipient a sighting is about: by our tags, or by SES's message id where it has none."""
-    if sighting.briefing and sighting.number is not None:
+    if sighting.tagged:
         return queries.TAGGED, {"briefing": sighting.briefing, "number": sighting.number}
     return queries.NAMED, {"message_id": sighting.message_id}
+
+
+def _strays(db: sqlite3.Connection) -> list[Sighting]:
+    """Take out what was kept, since nobody knew whose mail it was about."""
+    rows = db.execute("SELECT kind, message_id, at, detail, recipient FROM stray").fetchall()
+    if rows:
+        db.execute("DELETE FROM stray")
+    return [
+        Sighting(Evidence(kind), message_id, datetime.fromisoformat(at), detail=detail, recipient=recipient)
+        for kind, message_id, at, detail, recipient in rows
+    ]
+
+
+def _keep(db: sqlite3.Connection, stray: Sighting) -> None:
+    db.execute(
+        "INSERT OR IGNORE INTO stray VALUES (?, ?, ?, ?, ?)",
+        (stray.message_id, stray.kind, moment(stray.at), stray.recipient, stray.detail),
+    )
 
 
 def _suppresses(db: sqlite3.Connection, kind: Evidence, subscriber: int) -> str:

@@ -65,6 +65,7 @@ class SqliteLedger(Database):
         with self.writing() as db:
             db.execute(queries.UNSUPPRESS_DISCARDED, (briefing,))
             db.execute("DELETE FROM evidence WHERE briefing = ?", (briefing,))
+            db.execute("DELETE FROM earlier WHERE briefing = ?", (briefing,))
             count = db.execute("DELETE FROM recipient WHERE briefing = ?", (briefing,)).rowcount
             db.execute("DELETE FROM exclusion WHERE briefing = ?", (briefing,))
             db.execute("DELETE FROM attempt WHERE briefing = ?", (briefing,))
@@ -150,6 +151,7 @@ class SqliteLedger(Database):
                 "INSERT INTO attempt (id, briefing, made_at) VALUES (?, ?, ?)", (attempt, briefing, at)
             )
             numbers = json.dumps([recipient.number for recipient in taken])
+            db.execute(queries.EARLIER, (briefing, numbers))
             db.execute(queries.CLAIM, (attempt, at, briefing, numbers))
         return Claim(briefing, attempt, tuple(taken))
 

@@ -13,6 +13,7 @@ from newsletter.store.sqlite.membership import SqliteMembership
 _TABLES = {
     Kind.SUBSCRIBER: "subscriber", Kind.SUPPRESSION: "suppression", Kind.ERASED: "erased", Kind.FORM: "form",
     Kind.CONSENT: "consent", Kind.HISTORY: "history", Kind.LETTER: "letter", Kind.TURN: "turn", Kind.CANARY: "canary",
+    Kind.STRAY: "stray",
     Kind.EXCLUSION: "exclusion", Kind.SEND: "send",
 }  # fmt: skip
 # What a column is called here, where it is otherwise.
@@ -30,6 +31,11 @@ _EVIDENCE = """
 SELECT number, kind, message_id, attempt, at, detail, coalesce(made_at, ''), coalesce(answered_at, '')
 FROM evidence LEFT JOIN attempt ON attempt.id = evidence.attempt
 WHERE evidence.briefing = :briefing ORDER BY abs(number), number, kind, message_id
+"""
+_EARLIER = """
+SELECT number, earlier.attempt, ended_at, evidence, coalesce(made_at, ''), coalesce(answered_at, '')
+FROM earlier LEFT JOIN attempt ON attempt.id = earlier.attempt
+WHERE earlier.briefing = :briefing ORDER BY abs(number), number, earlier.attempt
 """
 _STEP = 1_000
 
@@ -54,15 +60,11 @@ class SqliteMoving(SqliteMembership):
                 yield dict(zip(COLUMNS[kind], map(_shown, values), strict=True))
 
     def _recipients(self, briefing: str) -> Iterator[Row]:
-        told = groupby(self.db.execute(_EVIDENCE, {"briefing": briefing}), key=itemgetter(0))
-        mine = next(told, None)
+        lists = {"told": _Lists(self.db.execute(_EVIDENCE, {"briefing": briefing}))}
+        lists["earlier"] = _Lists(self.db.execute(_EARLIER, {"briefing": briefing}))
         for values in self.db.execute(_RECIPIENTS, {"briefing": briefing}):
             row = dict(zip(COLUMNS[Kind.RECIPIENT], map(_shown, values), strict=False))
-            row["told"] = []
-            if mine is not None and mine[0] == row["number"]:
-                row["told"] = sorted(list(one[1:]) for one in mine[1])
-                mine = next(told, None)
-            yield row
+            yield row | {name: each.of(row["number"]) for name, each in lists.items()}
 
     def take(self, kind: Kind, rows: Iterable[Row], briefing: str = "") -> None:
         """See Moving. History has no key, so what is there of it goes first."""
@@ -93,11 +95,14 @@ class SqliteMoving(SqliteMembership):
                 _TABLES[kind], [_NAMES.get((kind, name), name) for name in COLUMNS[kind]], kind, rows
             )
             return
-        columns = COLUMNS[kind][:-3]
+        columns = COLUMNS[kind][:-4]
         self._insert("recipient", columns, kind, [{**row, "attempt": row["attempt"] or None} for row in rows])
         calls = {(row["attempt"], row["briefing"], row["made_at"], row["answered_at"]) for row in rows}
-        told = []
+        told, earlier = [], []
         for row in rows:
+            for attempt, ended, words, made, answered in row["earlier"]:
+                calls.add((attempt, row["briefing"], made, answered))
+                earlier.append((row["briefing"], row["number"], attempt, ended, words))
             for one in row["told"]:
                 named = dict(zip(TOLD, one, strict=True))
                 calls.add((named["attempt"], row["briefing"], named["made_at"], named["answered_at"]))
@@ -107,6 +112,7 @@ class SqliteMoving(SqliteMembership):
             [call for call in calls if call[0] and call[2]],
         )
         self.db.executemany("INSERT OR IGNORE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?)", told)
+        self.db.executemany("INSERT OR IGNORE INTO earlier VALUES (?, ?, ?, ?, ?)", earlier)
 
     def _insert(self, table: str, columns: Sequence[str], kind: Kind, rows: Sequence[Row]) -> None:
         names = ", ".join(columns)
@@ -115,6 +121,22 @@ class SqliteMoving(SqliteMembership):
             f"INSERT OR REPLACE INTO {table} ({names}) VALUES ({marks})",  # noqa: S608 - constants
             [[_kept(kind, name, row[name]) for name in COLUMNS[kind][: len(columns)]] for row in rows],
         )
+
+
+class _Lists:
+    """What belongs to each recipient, of rows in the order of their numbers."""
+
+    def __init__(self, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._groups = groupby(rows, key=itemgetter(0))
+        self._next = next(self._groups, None)
+
+    def of(self, number: int) -> list[list[Any]]:
+        """Its rows, without the number. Asked for in the same order."""
+        if self._next is None or self._next[0] != number:
+            return []
+        mine = sorted(list(one[1:]) for one in self._next[1])
+        self._next = next(self._groups, None)
+        return mine
 
 
 def _shown(value: Any) -> Any:

@@ -80,6 +80,11 @@ CLAIM = """
 UPDATE recipient SET state = 'claimed', attempt = ?, changed_at = ?
 WHERE briefing = ? AND number IN (SELECT value FROM json_each(?)) AND state = 'pending'
 """
+EARLIER = """
+INSERT INTO earlier (briefing, number, attempt, ended_at, evidence)
+SELECT briefing, number, attempt, changed_at, evidence FROM recipient
+WHERE briefing = ? AND number IN (SELECT value FROM json_each(?)) AND attempt IS NOT NULL
+"""
 CLAIMED = """
 SELECT number FROM recipient INDEXED BY recipient_attempt
 WHERE briefing = ? AND attempt = ? AND (state = 'claimed' OR state = 'in_doubt')
@@ -136,6 +141,13 @@ TRACE = """
 SELECT number, address, state, evidence, message_id, changed_at, frozen_at
 FROM recipient JOIN send USING (briefing)
 WHERE briefing = :briefing AND (:key = '' OR address_key = :key) ORDER BY number
+"""
+# Each call made for a recipient, and how each but the last ended.
+CALLS = """
+WITH made AS (SELECT attempt, ended_at, evidence FROM earlier WHERE briefing = ?1 AND number = ?2
+    UNION ALL SELECT attempt, '', '' FROM recipient WHERE briefing = ?1 AND number = ?2 AND attempt IS NOT NULL)
+SELECT made_at, 'called', attempt FROM made JOIN attempt ON attempt.id = made.attempt
+UNION ALL SELECT ended_at, 'pending', trim(attempt || ' ' || evidence) FROM made WHERE ended_at != ''
 """
 TRACE_EXCLUDED = """
 SELECT coalesce(address, '(erased)'), reason, frozen_at
