@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from email_validator import EmailNotValidError, validate_email
+from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -58,3 +58,10 @@ def test_a_person_is_the_same_in_capitals_and_by_another_mailbox_another() -> No
 
 def test_a_domain_in_other_letters_is_mailed_in_its_ascii_form() -> None:
     assert address.parse("leser@bücher.example").text == "leser@xn--bcher-kva.example"
+
+
+@pytest.mark.parametrize("name", SPECIAL_USE_DOMAIN_NAMES)
+def test_names_that_nobody_can_be_reached_at_are_refused(name: str) -> None:
+    """Also those that the library will know tomorrow."""
+    with pytest.raises(AddressError):
+        address.parse(f"reader@mail.{name}")

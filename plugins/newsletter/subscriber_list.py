@@ -171,6 +171,8 @@ class _Columns:
         self._whole, self._marks = head.whole(), head.marks()
         # The place -1 is that of an empty cell, which `line` puts behind the others.
         self._pick = itemgetter(*(head.place(name) for name in _FIELDS))
+        # What a word says, where nothing else in the line says anything.
+        self._said_by = {} if self._whole or self._marks else {**self._form.words, "": list_formats.UNSAID}
         self._kept = [head.place(name) for name in Listed._fields] if head.form.exact else []
 
     def line(self, number: int, row: Sequence[str]) -> Line:
@@ -193,7 +195,7 @@ class _Columns:
         for ending, reason in self._form.refused.items():
             if where.key.endswith(ending):
                 raise _Refusal("email", f"{reason}.")
-        said = self._said(word.lower(), row)
+        said = self._said_by.get(word) or self._said(word.lower(), row)
         if self._kept:
             return self._own(number, where, said, Listed(*(unguard(row[place]) for place in self._kept)))
         if len(together) > _LONGEST_FIELD or not together.isprintable():  # then one of them may be

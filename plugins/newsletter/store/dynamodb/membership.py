@@ -190,7 +190,8 @@ class DynamoMembership(DynamoEvidence):
         found: dict[str, list[Any]] = {
             name: []
             for name in (
-                "subscriber", "suppression", "recipient", "evidence", "exclusion", "letter", "consent", "form", "history",
+                "subscriber", "suppression", "recipient", "evidence", "earlier", "exclusion", "letter", "consent", "form",
+                "history",
             )
         }  # fmt: skip
         found["subscriber"] = [_shown(mine)]
@@ -201,6 +202,10 @@ class DynamoMembership(DynamoEvidence):
                 found["recipient"].append({"briefing": sending.briefing, **_told(here[1])})
                 found["evidence"] += [
                     {"briefing": sending.briefing, "number": number, **one._asdict()} for one in here[1].told
+                ]
+                found["earlier"] += [
+                    {"briefing": sending.briefing, "number": number, **one._asdict()}
+                    for one in here[1].earlier
                 ]
             found["exclusion"] += [
                 {"briefing": sending.briefing, "reason": reason}

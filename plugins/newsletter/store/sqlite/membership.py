@@ -51,6 +51,7 @@ _ABOUT = {
     "suppression": "address_key = :key",
     "recipient": MINE,
     "evidence": f"(briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})",  # noqa: S608 - a constant
+    "earlier": f"(briefing, number) IN (SELECT briefing, number FROM recipient WHERE {MINE})",  # noqa: S608 - a constant
     "exclusion": "subscriber = :number",
     "letter": "address_key = :key OR public_id = :public_id "
     "OR (kind = 'contact' AND lower(json_extract(words, '$.email')) = :key)",
