@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from io import BytesIO
 from itertools import chain, islice
-from operator import itemgetter
 from time import time_ns
 
 from newsletter.store.people import ImportCounts, Subscriber, Subscription
@@ -61,15 +60,11 @@ class SqlitePeople(Database):
 
 
 def _rows(subscribers: Iterable[Subscriber]) -> list[tuple[bytes | str, ...]]:
-    """Each as a row with its public id, in the order of the addresses: so neighbours are written together in the index of
-    these, which else would be read and written all over, and of two with one address the first stays the first.
-
-    A public id begins with the millisecond and the place in the step, as in a UUID of version 7 (RFC 9562 section 5.7),
-    so that it is added at the end of its index. The rest is random.
+    """Each as a row with its public id. It begins with the millisecond and the place in the step, as in a UUID of
+    version 7 (RFC 9562 section 5.7), so that it is added at the end of its index. The rest is random.
     """
     # sqlite3 takes a text as it is, and asks around what to do with an enum.
     told = [(text, key, str(subscription), *rest) for (text, key), subscription, *rest in subscribers]
-    told.sort(key=itemgetter(1))
     time = (time_ns() // 1_000_000).to_bytes(_TIME, "big")
     chance = BytesIO(secrets.token_bytes(_RANDOM * len(told)))
     return [
