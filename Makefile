@@ -29,7 +29,7 @@ all: html send ## Publish the latest month here: build, package, mail it into va
 	@echo "                              http://127.0.0.1:$(PORT)/mailbox/  every mail, as it arrived"
 
 help: ## Print this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(VENV)/run.stamp ## Make .venv with what the system needs
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -283,6 +284,17 @@ def test_every_command_has_help_with_a_sentence_of_its_own(command: tuple[str, .
     assert result.exit_code == 0
     assert "Usage:" in result.output
     assert len(result.output.split("\n\n")[1].strip()) > 20
+
+
+@pytest.mark.parametrize("group", [(), ("subscribers",)], ids=["newsletter", "subscribers"])
+def test_the_list_of_commands_leaves_none_out_and_breaks_no_sentence_off(group: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*group, "--help"], env={"COLUMNS": "80"}).output
+    listed = {line.split()[0] for line in shown.splitlines() if re.match(r"  [a-z][a-z-]*  ", line)}
+    inside = len(group)
+    assert {
+        path[-1] for path in _commands(main) if path[:inside] == group and len(path) == inside + 1
+    } == listed
+    assert "..." not in shown.split("--help", 1)[1]
 
 
 def test_the_makefile_offers_the_promised_targets_and_explains_each() -> None:

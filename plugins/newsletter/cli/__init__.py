@@ -39,16 +39,10 @@ def main() -> None:
     """From Markdown to the inbox: build the site, package a month's briefing, mail it through Amazon SES."""
 
 
-for command in (
-    new.new,
-    importing.import_,
-    publish.build,
-    check.check,
-    publish.briefing,
-    preview.preview,
-    proof.proof,
-    publishing.publish,
-    subscribers,
+main.add_section("Writing", new.new, importing.import_, check.check, preview.preview, proof.proof)
+main.add_section("Publishing", publish.build, publish.briefing, publishing.publish)
+main.add_section(
+    "Mailing",
     doctor.doctor,
     status.show,
     sending.send,
@@ -56,15 +50,9 @@ for command in (
     latecomers.latecomers,
     erratum.erratum,
     erratum.withdraw,
-    status.status,
-    events.events,
-    status.discard,
-    answers.audit,
-    answers.resolve,
-    web.web,
-    migrating.migrate,
-    post.post,
-    local.local_ses,
-    local.serve,
-):
-    main.add_command(command)
+)
+main.add_section(
+    "What became of it", status.status, events.events, answers.audit, answers.resolve, status.discard
+)
+main.add_section("Subscribers", subscribers, web.web, post.post, migrating.migrate)
+main.add_section("Trying it on this machine", local.serve, local.local_ses)

@@ -37,9 +37,10 @@ _E = TypeVar("_E", bound=NewsletterError)
 @click.option(
     "--wait",
     type=click.IntRange(1, 600),
+    metavar="SECONDS",
     default=60,
     show_default=True,
-    help="Seconds to wait for the canary.",
+    help="How long to wait for the canary.",
 )
 @click.option("--invariants", is_flag=True, help="Look only at what the ledger must never break.")
 @click.option(

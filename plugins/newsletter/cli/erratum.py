@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--number",
     type=click.IntRange(1, 99),
+    metavar="N",
     default=1,
     show_default=True,
     help="Which one, if a month has several.",

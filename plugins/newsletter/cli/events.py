@@ -22,7 +22,12 @@ _RECENT = timedelta(days=62)
 
 @click.command()
 @click.option(
-    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds to wait for an event."
+    "--wait",
+    type=click.IntRange(0, 20),
+    metavar="SECONDS",
+    default=20,
+    show_default=True,
+    help="How long to wait for an event.",
 )
 @click.option("--once", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
 def events(wait: int, once: bool) -> None:

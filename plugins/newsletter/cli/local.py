@@ -26,12 +26,35 @@ _PORT = click.IntRange(0, 65535)
 
 
 @click.command("local-ses", context_settings={"ignore_unknown_options": True})
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=_PORT, default=8025, show_default=True, help="The port; 0 takes a free one.")
-@click.option("--mailbox", type=click.Path(path_type=Path), default=STATE / "mailbox", show_default=True)
+@click.option(
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+@click.option(
+    "--port",
+    type=_PORT,
+    metavar="PORT",
+    default=8025,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
+@click.option(
+    "--mailbox",
+    type=click.Path(path_type=Path),
+    default=STATE / "mailbox",
+    show_default=True,
+    help="The folder that every mail goes into.",
+)
 @click.option("--faults", type=click.Path(path_type=Path), help="A plan of faults to inject (JSON).")
-@click.option("--rate", default=200.0, show_default=True, help="MaxSendRate: recipients per second.")
-@click.option("--quota", default=50_000.0, show_default=True, help="Max24HourSend: recipients per 24 hours.")
+@click.option(
+    "--rate", metavar="N", default=200.0, show_default=True, help="MaxSendRate: recipients per second."
+)
+@click.option(
+    "--quota",
+    metavar="N",
+    default=50_000.0,
+    show_default=True,
+    help="Max24HourSend: recipients per 24 hours.",
+)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 def local_ses(
     host: str,
@@ -98,9 +121,24 @@ def _tell_local_ses(running: RunningSes) -> None:
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=_PORT, default=8000, show_default=True, help="The port; 0 takes a free one.")
-@click.option("--output", type=click.Path(path_type=Path), default=Path("output"), show_default=True)
+@click.option(
+    "--host", metavar="ADDRESS", default="127.0.0.1", show_default=True, help="The address to listen on."
+)
+@click.option(
+    "--port",
+    type=_PORT,
+    metavar="PORT",
+    default=8000,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
+@click.option(
+    "--output",
+    type=click.Path(path_type=Path),
+    default=Path("output"),
+    show_default=True,
+    help="The built site.",
+)
 def serve(host: str, port: int, output: Path) -> None:
     """Site, door, mailbox and local SES at one address, to look at: sign up there, and find the mail there."""
     from newsletter import front

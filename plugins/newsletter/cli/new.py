@@ -29,7 +29,9 @@ def new() -> None:
 @new.command()
 @click.argument("title")
 @click.option("--slug", help="The last word of its address  [made from the title]")
-@click.option("--date", "day", type=click.DateTime(["%Y-%m-%d"]), help="When it goes out  [today]")
+@click.option(
+    "--date", "day", type=click.DateTime(["%Y-%m-%d"]), metavar="YYYY-MM-DD", help="When it goes out  [today]"
+)
 @click.option("--region", default="", help="What it is about")
 @click.option("--desk", default="", help="Who writes it")
 @_CONTENT

@@ -20,13 +20,19 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8001, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    default=8001,
+    show_default=True,
+    help="The port; 0 takes a free one.",
 )
 @click.option(
     "--content",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=Path("content"),
     show_default=True,
+    help="The content folder.",
 )
 def preview(port: int, content: Path) -> None:
     """Show the site as it will be, drafts and all, and keep up with what is saved.

@@ -40,7 +40,31 @@ class _Mailing(click.ParamType[str]):
         return value
 
 
-class Group(click.Group):
+class Commands(click.Group):
+    """Commands that are listed by what they are for, each with the whole of its first sentence."""
+
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._sections: dict[str, list[str]] = {}
+
+    def add_section(self, heading: str, *commands: click.Command) -> None:
+        """Add commands, and list them below a heading."""
+        for command in commands:
+            self.add_command(command)
+            self._sections.setdefault(heading, []).append(command.name or "")
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands for --help: a sentence that breaks off tells nobody what to choose."""
+        for heading, names in self._sections.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name, self._sentence(ctx, name)) for name in names])
+
+    def _sentence(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=1000) if command else ""
+
+
+class Group(Commands):
     """Commands whose errors are sentences."""
 
     def invoke(self, ctx: click.Context) -> Any:

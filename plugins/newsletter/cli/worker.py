@@ -25,7 +25,12 @@ _LATER = 30  # seconds
 
 @click.command()
 @click.option(
-    "--wait", type=click.IntRange(0, 20), default=20, show_default=True, help="Seconds to wait for a batch."
+    "--wait",
+    type=click.IntRange(0, 20),
+    metavar="SECONDS",
+    default=20,
+    show_default=True,
+    help="How long to wait for a batch.",
 )
 @click.option("--once", is_flag=True, help="End when the queue is empty, instead of waiting for more.")
 def worker(wait: int, once: bool) -> None:
@@ -34,6 +39,7 @@ def worker(wait: int, once: bool) -> None:
     Run as many as you like, on as many machines as reach the store and the queue (STORE_URL, WORK_QUEUE_URL): they share
     the account's rate, and nobody is mailed twice. Ctrl-C or SIGTERM ends it after the call that is under way.
 
+    \b
         newsletter worker & newsletter worker & newsletter send 2020-10 --fan-out
     """
     from newsletter.interrupt import heeding

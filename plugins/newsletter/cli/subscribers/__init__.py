@@ -11,24 +11,15 @@ from __future__ import annotations
 import click
 
 from newsletter.cli.subscribers import exporting, importing, numbers, one, replaying, suppressing
+from newsletter.cli.words import Commands
 
 
-@click.group()
+@click.group(cls=Commands)
 def subscribers() -> None:
     """The list of those who want the briefing."""
 
 
-for command in (
-    importing.import_,
-    exporting.export,
-    one.add,
-    one.show,
-    one.unsubscribe,
-    one.erase,
-    suppressing.suppress,
-    suppressing.unsuppress,
-    numbers.stats,
-    numbers.prune,
-    replaying.replay,
-):
-    subscribers.add_command(command)
+subscribers.add_section("The list", importing.import_, exporting.export, numbers.stats)
+subscribers.add_section("One subscriber", one.add, one.show, one.unsubscribe, one.erase)
+subscribers.add_section("One address", suppressing.suppress, suppressing.unsuppress)
+subscribers.add_section("Upkeep", numbers.prune, replaying.replay)
