@@ -858,6 +858,27 @@ class DoorContract:
         joined(store, "late@example.org")
         assert store.join("2020-10", NOW) == store.join("2020-10-erratum", NOW) == 0
 
+    def test_what_was_withdrawn_stays_so_whatever_becomes_of_its_recipients(self, store: Store) -> None:
+        public_id = joined(store, "early@example.org")
+        frozen(store)
+        assert store.withdraw("2020-10", NOW) == 1
+        assert store.erase(public_id, digests, NOW)
+        joined(store, "late@example.org")
+        assert store.join("2020-10", NOW) == 0
+
+    def test_a_briefing_that_everybody_has_can_be_withdrawn_from_those_who_come_later(
+        self, store: Store
+    ) -> None:
+        joined(store, "early@example.org")
+        frozen(store)
+        taken = store.claim("2020-10", 50, "a1", NOW)
+        assert taken
+        store.record(taken, [Outcome(one.number, State.SUBMITTED, "", "m") for one in taken.recipients], NOW)
+        assert store.withdraw("2020-10", NOW) == 0
+        joined(store, "late@example.org")
+        assert store.join("2020-10", NOW) == 0
+        assert store.counts("2020-10").states == {State.SUBMITTED: 1}
+
     def test_an_erratum_goes_to_latecomers_too(self, store: Store) -> None:
         frozen(store)
         joined(store)

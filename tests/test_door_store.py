@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,7 @@ from tests.door_contract import (
     mailed,
     status,
 )
+from tests.store_contract import PACKAGE
 
 
 @pytest.fixture
@@ -414,6 +416,7 @@ def test_letters_of_the_forms_before_say_nothing_of_their_way(
         old.execute(f"DROP INDEX {index}")
     for table in ("pace", "stray", "earlier"):  # came later than any of them
         old.execute(f"DROP TABLE {table}")
+    old.execute("ALTER TABLE send DROP COLUMN withdrawn")
     for column in ("open_until", "stopped"):
         old.execute(f"ALTER TABLE turn DROP COLUMN {column}")
     for column in new:
@@ -423,6 +426,22 @@ def test_letters_of_the_forms_before_say_nothing_of_their_way(
     store = open_store(f"sqlite:///{path}")
     assert store.letter(one.id) == one
     assert store.mailed_through() == set()
+    store.close()
+
+
+def test_what_was_withdrawn_in_the_form_before_stays_withdrawn(path: Path, store: Store) -> None:
+    joined(store)
+    for month in ("2020-09", "2020-10"):
+        store.freeze(replace(PACKAGE, month=month), NOW)
+    store.withdraw("2020-09", NOW)
+    store.close()
+    old = sqlite3.connect(path)
+    old.execute("ALTER TABLE send DROP COLUMN withdrawn")
+    old.execute("PRAGMA user_version = 8")
+    old.close()
+    store = open_store(f"sqlite:///{path}")
+    joined(store, "late@example.org")
+    assert (store.join("2020-09", NOW), store.join("2020-10", NOW)) == (0, 1)
     store.close()
 
 

@@ -77,6 +77,7 @@ def fill_with_everything(store: Store) -> None:
     store.canary_seen("canary", NOW)
     store.unsubscribe(leaves, NOW + timedelta(hours=1), "one-click")
     assert store.erase(gone, digests, NOW)
+    store.withdraw("2020-10", NOW)
     mailed(store, "asks@example.org")
     store.ask(letter("desk@example.org", LetterKind.CONTACT, words={"email": "v@example.org"}), [Limit("all", 9, timedelta(hours=1))])  # fmt: skip
 

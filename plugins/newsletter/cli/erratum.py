@@ -107,7 +107,7 @@ def _refuse_elsewhere(store: Store, month: str, settings: Settings) -> None:
 @click.argument("month", type=MAILING)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def withdraw(month: str, yes: bool) -> None:
-    """Mail a briefing to nobody further: those whose turn has not come are closed as skipped."""
+    """Mail a briefing to nobody further: those whose turn has not come are closed as skipped, and nobody who signs up later gets it."""
     from newsletter.states import ACCEPTED, State
     from newsletter.store import open_store
 
@@ -120,10 +120,13 @@ def withdraw(month: str, yes: bool) -> None:
         counts = store.counts(month)
         pending, in_doubt = counts.of(State.PENDING), counts.of(State.IN_DOUBT)
         say("withdraw", f"{month}: submitted for {counts.of(*ACCEPTED):,}, and {pending:,} are pending")
-        if pending:
-            if not yes and not click.confirm(f"{pending:,} recipients are never to get it. Go on?"):
-                sys.exit(1)
-            done = store.withdraw(month, datetime.now(UTC))
-            say("", f"{done:,} closed as skipped: withdrawn by the operator")
+        who = f"{pending:,} recipients are" if pending else "Nobody who signs up later is"
+        if not yes and not click.confirm(f"{who} {'never ' if pending else ''}to get it. Go on?"):
+            sys.exit(1)
+        done = store.withdraw(month, datetime.now(UTC))
+        say(
+            "",
+            f"{done:,} closed as skipped: withdrawn by the operator; newsletter latecomers gives it to nobody new",
+        )
     if in_doubt:
         say("", f"{in_doubt:,} are in doubt, and may have it: newsletter resolve {month}")

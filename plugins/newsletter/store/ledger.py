@@ -301,7 +301,9 @@ class Ledger(Protocol):
         ...
 
     def withdraw(self, briefing: str, at: datetime) -> int:
-        """Mail a briefing to nobody further: those still pending become skipped; how many. Nobody else changes."""
+        """Mail a briefing to nobody further, and let nobody join it: those still pending become skipped; how many. Nobody
+        else changes.
+        """
         ...
 
     def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:

@@ -68,7 +68,7 @@ COLUMNS: Mapping[Kind, tuple[str, ...]] = {
         "evidence", "tries", "changed_at", "made_at", "answered_at", "told", "earlier",
     ),
     Kind.EXCLUSION: ("briefing", "subscriber", "reason"),
-    Kind.SEND: ("briefing", "content_hash", "package", "frozen_at", "through", "corrects", "sound_at"),
+    Kind.SEND: ("briefing", "content_hash", "package", "frozen_at", "through", "corrects", "sound_at", "withdrawn"),
     Kind.JOURNAL: ("at", "who", "what", "how", "digests"),
 }  # fmt: skip
 TOLD = ("kind", "message_id", "attempt", "at", "detail", "made_at", "answered_at")

@@ -109,10 +109,8 @@ class DynamoLedger(DynamoLatecomers):
             entry.state, entry.words, entry.changed = State.SKIPPED, "withdrawn by the operator", moment(at)
             return True
 
-        count = self.change(briefing, State.PENDING, skip)
-        if count:  # from then on nobody can join
-            self.write(lambda work: _note_withdrawn(work, briefing, moment(at)))
-        return count
+        self.write(partial(_note_withdrawn, briefing=briefing, at=moment(at)))  # from then on nobody can join
+        return self.change(briefing, State.PENDING, skip)
 
     def sending(self, briefing: str) -> AbstractContextManager[None]:
         """See Store. It is a lease: one that is lost to another process mails nobody twice, because a claim is a
@@ -266,7 +264,8 @@ class _Way:
 
 
 def _note_withdrawn(work: Work, briefing: str, at: str) -> None:
-    if item := work.get(keys.send(briefing)):
+    item = work.get(keys.send(briefing))
+    if item and not item.get("withdrawn"):
         work.put({**item, "withdrawn": at})
 
 

@@ -71,7 +71,7 @@ class DynamoMoving(DynamoErasure):
                     if item["frozen_at"]:
                         package = self.table.get(keys.package(str(item["sk"]), str(item["draft"])))
                         document = zlib.decompress(raw(package["package"])).decode() if package else ""
-                        yield {**item, "briefing": item["sk"], "package": document}
+                        yield {"withdrawn": "", **item, "briefing": item["sk"], "package": document}
 
     def _spread(self, name: str) -> Iterator[Item]:
         for partition in keys.spread(name):
@@ -198,13 +198,10 @@ class DynamoMoving(DynamoErasure):
         yield {"pk": pk, "sk": sk, "package": zlib.compress(row["package"].encode())}
         facts = self._draft(briefing)
         last = count = anew = 0
-        withdrawn = ""
         for each in self.batches(facts):
             for one in each.entries:
                 last, count = max(last, abs(one.number)), count + 1
                 anew = anew or int(one.number < 0)
-                if one.state is State.SKIPPED and one.words == "withdrawn by the operator":
-                    withdrawn = one.changed
         reasons: Counter[str] = Counter()
         for number, reason in self.left_out(facts):
             last = max(last, number)
@@ -213,7 +210,7 @@ class DynamoMoving(DynamoErasure):
         kept = {name: row[name] for name in COLUMNS[Kind.SEND] if name not in ("briefing", "package")}
         yield {
             "pk": pk, "sk": sk, **kept, "draft": _DRAFT, "last": last, "recipients": count,
-            "exclusions": json.dumps(dict(sorted(reasons.items()))), "withdrawn": withdrawn, "counted_anew": anew,
+            "exclusions": json.dumps(dict(sorted(reasons.items()))), "counted_anew": anew,
         }  # fmt: skip
 
 

@@ -21,17 +21,23 @@ from pathlib import Path
 from newsletter.errors import StoreError
 from newsletter.store.sqlite.connection import Connection
 
-_VERSION = 8
+_VERSION = 9
 # What makes the newest form of each older one.
 _FORWARD = {
     0: ("schema.sql", "door.sql"),
-    1: ("from-1.sql", "from-2.sql", "door.sql", "from-6.sql", "from-7.sql"),
-    2: ("from-2.sql", "door.sql", "from-6.sql", "from-7.sql"),
-    3: ("door.sql", "from-6.sql", "from-7.sql"),  # the first has all that version 6 has and version 3 has not
-    4: ("from-4.sql", "from-5.sql", "from-6.sql", "from-7.sql"),
-    5: ("from-5.sql", "from-6.sql", "from-7.sql"),
-    6: ("from-6.sql", "from-7.sql"),
-    7: ("from-7.sql",),
+    1: ("from-1.sql", "from-2.sql", "door.sql", "from-6.sql", "from-7.sql", "from-8.sql"),
+    2: ("from-2.sql", "door.sql", "from-6.sql", "from-7.sql", "from-8.sql"),
+    3: (
+        "door.sql",
+        "from-6.sql",
+        "from-7.sql",
+        "from-8.sql",
+    ),  # the first has all that version 6 has and version 3 has not
+    4: ("from-4.sql", "from-5.sql", "from-6.sql", "from-7.sql", "from-8.sql"),
+    5: ("from-5.sql", "from-6.sql", "from-7.sql", "from-8.sql"),
+    6: ("from-6.sql", "from-7.sql", "from-8.sql"),
+    7: ("from-7.sql", "from-8.sql"),
+    8: ("from-8.sql",),
 }
 _WAL_IS_SOUND = (3, 51, 3)
 _WHOLE = ("BEGIN IMMEDIATE", "COMMIT", ("ROLLBACK",))

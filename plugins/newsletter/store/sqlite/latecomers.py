@@ -11,10 +11,8 @@ from newsletter.store.sqlite.database import Database, moment
 _LAST = """
 SELECT max(coalesce((SELECT max(subscriber) FROM recipient WHERE briefing = :briefing), 0),
            coalesce((SELECT max(subscriber) FROM exclusion WHERE briefing = :briefing), 0))
-FROM send WHERE briefing = :briefing AND corrects = ''
+FROM send WHERE briefing = :briefing AND corrects = '' AND withdrawn = ''
   AND NOT EXISTS (SELECT 1 FROM send AS erratum WHERE erratum.corrects = :briefing)
-  AND NOT EXISTS (SELECT 1 FROM recipient WHERE briefing = :briefing AND state = 'skipped'
-                  AND evidence = 'withdrawn by the operator')
 """
 # Who came by a list has not asked for this briefing; the next one comes to them.
 _SINCE = "subscriber.id > :last"

@@ -36,7 +36,8 @@ CREATE TABLE send (
     frozen_at    TEXT NOT NULL,
     through      TEXT NOT NULL DEFAULT '', -- which SES: a practice run on this machine is not the real one
     corrects     TEXT NOT NULL DEFAULT '', -- the briefing whose recipients this erratum goes to
-    sound_at     TEXT NOT NULL DEFAULT ''  -- when the events of the first slice were found sound
+    sound_at     TEXT NOT NULL DEFAULT '', -- when the events of the first slice were found sound
+    withdrawn    TEXT NOT NULL DEFAULT ''  -- when a person said that nobody further is to get it
 ) STRICT;
 
 -- To whom. Neither a subscriber nor an address stands twice in one briefing: a recipient's number is its subscriber's

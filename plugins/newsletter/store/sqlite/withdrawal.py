@@ -10,6 +10,7 @@ _WITHDRAW = """
 UPDATE recipient SET state = 'skipped', evidence = 'withdrawn by the operator', changed_at = ?
 WHERE briefing = ? AND state = 'pending'
 """
+_MARK = "UPDATE send SET withdrawn = ? WHERE briefing = ? AND withdrawn = ''"
 
 
 class SqliteWithdrawal(Database):
@@ -18,4 +19,5 @@ class SqliteWithdrawal(Database):
     def withdraw(self, briefing: str, at: datetime) -> int:
         """See Store."""
         with self.writing() as db:
+            db.execute(_MARK, (moment(at), briefing))
             return db.execute(_WITHDRAW, (moment(at), briefing)).rowcount
