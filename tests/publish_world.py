@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -246,7 +247,8 @@ def killed(cuts: list[Cut], at: int, later: bool, *what: Any) -> int | None:
 
     def kill() -> None:
         os.kill(there[0].pid, signal.SIGKILL)
-        there[0].join(30)
+        # Not by join(): of two threads that join one process, one is told its status and the other 255.
+        wait([there[0].sentinel], 30)
 
     begun = threading.Event()
     cut.do = lambda: (begun.wait(30), kill())[-1]
