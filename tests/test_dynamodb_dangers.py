@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import boto3
@@ -330,6 +331,48 @@ def test_the_invariants_see_each_lie(store: Store, url: str, change: str, number
     assert invariants.check(store, MONTH) == []
     lie(url, change)
     assert number in {broken.number for broken in invariants.check(store, MONTH)}
+
+
+class _Empty(BaseHTTPRequestHandler):
+    """A DynamoDB that has nothing."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_a_dynamodb_that_is_out_of_reach_for_a_moment_is_asked_again(proxy: Proxy) -> None:
+    def serving(port: int) -> HTTPServer:
+        server = HTTPServer(("127.0.0.1", port), _Empty)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    def gone(server: HTTPServer) -> None:
+        server.shutdown()
+        server.server_close()
+
+    server = serving(0)
+    port = server.server_port
+    table = Table(f"dynamodb://somewhere?region={REGION}&endpoint=http://127.0.0.1:{port}")
+    assert table.get(("a", "b")) is None
+    gone(server)
+    with pytest.raises(
+        StoreError, match="cannot be asked"
+    ):  # to whom nobody has ever answered: a wrong address
+        Table(f"dynamodb://somewhere?region={REGION}&endpoint=http://127.0.0.1:{port}").get(("a", "b"))
+    back: list[HTTPServer] = []
+    later = threading.Timer(0.3, lambda: back.append(serving(port)))
+    later.start()
+    assert table.get(("a", "b")) is None
+    later.join()
+    gone(back[0])
 
 
 def test_a_table_that_is_not_there_is_named_with_what_makes_it(proxy: Proxy) -> None:

@@ -65,11 +65,13 @@ class Table:
                 f"STORE_URL: {url!r} names no table. Write dynamodb://TABLE, or dynamodb://TABLE?region=eu-west-1."
             )
         self.region, self.endpoint = (asked.get(name, [""])[0] for name in ("region", "endpoint"))
+        self._reached = False
 
     def sibling(self, suffix: str) -> Table:
         """Another table in the same place, whose name goes on like this."""
         other = Table.__new__(Table)
         other.name, other.region, other.endpoint = self.name + suffix, self.region, self.endpoint
+        other._reached = False
         return other
 
     @property
@@ -245,12 +247,15 @@ class Table:
 
         Raises Conflict, StoreBusy when patience ends, StoreError.
         """
+        from botocore import exceptions as boto
         from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
         waits = Patience(self)
         while True:
             try:
-                return getattr(self.client, operation)(**words)
+                answer = getattr(self.client, operation)(**words)
+                self._reached = True
+                return answer
             except ClientError as error:
                 self._judge(error.response, error)
                 if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500:
@@ -260,6 +265,11 @@ class Table:
                 _note(unsure)
                 waits.wait(error)
             except BotoCoreError as error:
+                # A name that cannot be found for a moment, in the middle of a run, must put nobody in doubt; a wrong
+                # one is told at once.
+                if self._reached and isinstance(error, boto.ConnectionError):
+                    waits.wait(error)
+                    continue
                 raise StoreError(f"{self.name}: DynamoDB cannot be asked: {error}") from error
 
     def _judge(self, answer: Mapping[str, Any], error: Exception) -> None:
