@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,25 @@ def test_other_houses_pages_are_asked_for_only_when_wanted(tmp_path: Path, statu
         assert answers == {address: said}
         (link,) = links(f'<a href="{address}">x</a>', SITE, in_folder(tmp_path), answers)
         assert link.status is (Status.BROKEN if said else Status.FINE)
+
+
+@pytest.mark.parametrize("address", ["http://[bad", "http://other.example/a b", "http://other.example:x/"])
+def test_what_is_no_address_is_told_as_the_others_are(address: str) -> None:
+    assert "does not answer" in ask([address])[address]
+
+
+def test_a_server_that_speaks_something_else_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def greet() -> None:
+            for _ in range(2):
+                with server.accept()[0] as visitor:
+                    visitor.recv(1000)
+                    visitor.sendall(b"SSH-2.0-OpenSSH\r\n")
+
+        threading.Thread(target=greet, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        assert "does not answer" in ask([address])[address]
 
 
 def test_a_server_that_is_not_there_is_told() -> None:

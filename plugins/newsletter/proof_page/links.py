@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -105,7 +106,7 @@ def missing_place(page: str, fragment: str) -> str:
 
 def ask(addresses: Iterable[str]) -> dict[str, str]:
     """Ask other houses' servers for these addresses: "" for each that answers, otherwise what it said."""
-    wanted = sorted({each for each in addresses if urlsplit(each).scheme in ("http", "https")})
+    wanted = sorted({each for each in addresses if each.lower().startswith(("http://", "https://"))})
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return dict(zip(wanted, pool.map(_answer, wanted), strict=True))
 
@@ -120,6 +121,6 @@ def _answer(address: str) -> str:
             said = f"It answers {error.code} {error.reason}."
             if error.code in (404, 410):
                 return said
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:  # the last: what is no address, or no HTTP
             return f"It does not answer: {getattr(error, 'reason', error)}."
     return said
