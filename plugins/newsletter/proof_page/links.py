@@ -113,8 +113,8 @@ def ask(addresses: Iterable[str]) -> dict[str, str]:
 
 def _answer(address: str) -> str:
     for method in ("HEAD", "GET"):  # some servers do not know the first
-        request = urllib.request.Request(address, method=method, headers={"User-Agent": _NAME})  # noqa: S310 - http(s) only, see ask
         try:
+            request = urllib.request.Request(address, method=method, headers={"User-Agent": _NAME})  # noqa: S310 - http(s) only, see ask
             with urllib.request.urlopen(request, timeout=_TIMEOUT):  # noqa: S310 - the same
                 return ""
         except urllib.error.HTTPError as error:
