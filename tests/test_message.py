@@ -176,6 +176,15 @@ def test_no_header_hides_in_the_subject(field: str, text: str) -> None:
         (replace(BRIEFING, items=(replace(ITEMS[0], summary="a\x08b"),)), "U+0008"),
         (replace(BRIEFING, letter_html='<p><a href="/about/">about</a></p>'), '<a href="/about/">'),
         (replace(BRIEFING, letter_html='<p><a href="javascript:x()">a</a></p>'), "javascript:"),
+        *(
+            (replace(BRIEFING, letter_html=f'<p><a href="{home}">a</a></p>'), "where no reader gets")
+            for home in (
+                "http://127.0.0.1:8001/a/",
+                "http://localhost:8001/a/",
+                "http://10.1.2.3/",
+                "https://[::1]/",
+            )
+        ),
         (replace(BRIEFING, letter_html='<p><img src="https://example.org/a.png"></p>'), "no alt"),
         (replace(BRIEFING, letter_html="<script>x()</script>"), "<script>"),
         (replace(BRIEFING, letter_html='<iframe src="https://example.org/"></iframe><p>a</p>'), "<iframe>"),

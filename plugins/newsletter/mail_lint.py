@@ -1,12 +1,13 @@
 """What a finished mail must have and must not have; the last look before it is packaged.
 
-every link complete (http, https, mailto) · each declared placeholder in both halves and no other `{{`
+every link complete (http, https, mailto), none into the house's own network · each declared placeholder in both halves and no other `{{`
 the postal address in both · words in the text half · nothing that mail programs strip or fear
 no larger than the budget
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -97,6 +98,11 @@ def _links(tree: lxml.html.HtmlElement, placeholders: tuple[str, ...]) -> Iterat
             if not _is_complete(address, link=name == "href"):
                 words = f'<{element.tag} {name}="{address}">'
                 yield f"{words}: only a complete address (https://…) leads anywhere from a mail."
+            elif _is_at_home(urlsplit(address).hostname or ""):
+                yield (
+                    f'<{element.tag} {name}="{address}"> leads to this machine, or into the house\'s own network, where no '
+                    "reader gets. Link to the page's public address."
+                )
 
 
 def _is_complete(address: str, link: bool) -> bool:
@@ -111,6 +117,14 @@ def _is_complete(address: str, link: bool) -> bool:
     return (parts.scheme in schemes and bool(parts.hostname)) or (
         link and parts.scheme == "mailto" and "@" in parts.path
     )
+
+
+def _is_at_home(host: str) -> bool:
+    """Whether that host is one that nobody elsewhere reaches (RFC 6761, RFC 6762, RFC 6890). "" is none."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return bool(host) and f".{host}".endswith((".localhost", ".local", ".internal"))
 
 
 def _elements(tree: HtmlElement) -> Iterator[str]:
