@@ -540,6 +540,13 @@ class DoorContract:
         assert person
         assert (person.subscription, person.paused_until) == (Subscription.CONFIRMED, "")
 
+    def test_a_link_that_is_nobodys_is_not_counted_among_those_who_left(self, store: Store) -> None:
+        # The doctor tries the link with an id of nobody each time.
+        assert not store.unsubscribe(b"nobody's id 1234", NOW)
+        assert dict(store.numbers(NOW).left) == {}
+        assert store.unsubscribe(joined(store), NOW)
+        assert dict(store.numbers(NOW).left) == {f"{NOW:%Y-%m}": 1}
+
     def test_whoever_paused_and_was_unsubscribed_by_a_list_is_not_paused_when_they_come_back(
         self, store: Store
     ) -> None:

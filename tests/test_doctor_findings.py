@@ -126,10 +126,10 @@ SIDES: list[tuple[str, Callable[[], Finding], Verdict, str]] = [
     ("lint", lambda: content.linted("2020-10", [Fault("p", 0, "html", "lacks alt.")], 1, 9), Verdict.BROKEN, "newsletter briefing 2020-10"),
     ("from the future", lambda: content.dates(replace(PACKAGE, items=({"title": "x", "date": "2020-11-03"},)), NOW, ZoneInfo("UTC")), Verdict.BROKEN, "content/analyses/"),
     ("schema", lambda: health.schema(PATH, 99), Verdict.BROKEN, "Update the program"),
-    ("WAL unsound", lambda: health.journal(PATH, (3, 40, 1), "wal", "FULL"), Verdict.BROKEN, "PRAGMA journal_mode=DELETE"),
-    ("WAL half synced", lambda: health.journal(PATH, (3, 52, 0), "wal", "NORMAL"), Verdict.BROKEN, "synchronous"),
-    ("journal half synced", lambda: health.journal(PATH, (3, 40, 1), "delete", "FULL"), Verdict.BROKEN, "synchronous"),
-    ("no journal", lambda: health.journal(PATH, (3, 40, 1), "off", "EXTRA"), Verdict.BROKEN, "journal_mode"),
+    ("WAL unsound", lambda: health.durability(PATH, (3, 40, 1), "wal", "FULL"), Verdict.BROKEN, "PRAGMA journal_mode=DELETE"),
+    ("WAL half synced", lambda: health.durability(PATH, (3, 52, 0), "wal", "NORMAL"), Verdict.BROKEN, "synchronous"),
+    ("journal half synced", lambda: health.durability(PATH, (3, 40, 1), "delete", "FULL"), Verdict.BROKEN, "synchronous"),
+    ("no journal", lambda: health.durability(PATH, (3, 40, 1), "off", "EXTRA"), Verdict.BROKEN, "journal_mode"),
     ("damaged", lambda: health.integrity(PATH, ["row 3 missing"]), Verdict.BROKEN, "restore it from a backup"),
     ("disk full", lambda: health.room(PATH, 10 * 1024**2, 1), Verdict.BROKEN, "Make room on the disk of var/newsletter.db"),
     ("disk too small for it", lambda: health.room(PATH, 300 * 1024**2, 200 * 1024**2), Verdict.BROKEN, "Make room"),
@@ -180,8 +180,8 @@ SOUND: list[Callable[[], Finding]] = [
     lambda: content.dates(
         replace(PACKAGE, items=({"title": "x", "date": "2020-11-02T07:00:00+00:00"},)), NOW, ZoneInfo("UTC")
     ),
-    lambda: health.journal(PATH, (3, 52, 0), "wal", "FULL"),
-    lambda: health.journal(PATH, (3, 40, 1), "delete", "EXTRA"),
+    lambda: health.durability(PATH, (3, 52, 0), "wal", "FULL"),
+    lambda: health.durability(PATH, (3, 40, 1), "delete", "EXTRA"),
     lambda: health.room(PATH, 300 * 1024**2, 1),
 ]
 
@@ -381,7 +381,7 @@ def test_a_damaged_page_is_found(store: SqliteStore) -> None:
 
 def test_settings_that_were_loosened_are_found(store: SqliteStore) -> None:
     store.db.execute("PRAGMA synchronous = OFF")
-    assert lines(store.health())["journal"].verdict is Verdict.BROKEN
+    assert lines(store.health())["durability"].verdict is Verdict.BROKEN
 
 
 def test_a_database_that_another_process_holds_is_told_within_moments(store: SqliteStore) -> None:

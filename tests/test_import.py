@@ -225,6 +225,21 @@ def test_a_headline_and_its_day_are_recognised(tmp_path: Path) -> None:
     assert lost("The port will stay shut 3 May 2020", text) == Counter()
 
 
+@pytest.mark.parametrize("heading", ["Key judgements", "What we expect:"])
+def test_dashes_right_below_the_line_that_announces_them_are_a_list(tmp_path: Path, heading: str) -> None:
+    (tmp_path / "a.txt").write_text(
+        f"Tunis will raise fuel prices\n\nThe budget leaves no way.\n\n{heading}\n"
+        "- The government is likely to raise them by March.\n- Unions are unlikely to strike.\n\nThe IMF asked for it.\n"
+    )
+    text, front = file_of(tmp_path / "a.txt")
+    expected = ["The government is likely to raise them by March.", "Unions are unlikely to strike."]
+    if heading == "Key judgements":
+        assert [each["text"] for each in front.fields["key_judgements"]] == expected
+    else:
+        assert [item.text_content() for item in _body(front).iter("li")] == expected
+    assert r"\-" not in text
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
 def test_a_text_is_read_in_the_encoding_it_has(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes("Café “closed”\n\nIt is shut, and so it stays.".encode(encoding))

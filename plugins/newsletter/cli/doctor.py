@@ -91,7 +91,9 @@ def require_sound(mailing: str, takeover: bool = False) -> None:
 
 def _counted(findings: list[Finding]) -> str:
     counts = Counter(finding.verdict for finding in findings)
-    return ", ".join(f"{counts[kind]} {kind}" for kind in Verdict if counts[kind]) or "nothing to ask"
+    many = {Verdict.WARNING: "warnings"}
+    said = (f"{n} {many.get(kind, kind) if n > 1 else kind}" for kind in Verdict if (n := counts[kind]))
+    return ", ".join(said) or "nothing to ask"
 
 
 def _tell(examination: Callable[[Examination], list[Finding]], as_json: bool, month: str) -> None:

@@ -76,9 +76,9 @@ def _import(
     written = filed.write(done, path, images)
     say("imported", f"{file} → {path} (a draft)")
     found = [
-        f"{len(manuscript.judgements)} key judgements" if manuscript.judgements else "",
-        f"{len(done.pictures)} pictures → {images}/" if done.pictures else "",
-        f"{len(manuscript.left_out)} parts beside the text" if manuscript.left_out else "",
+        _many(len(manuscript.judgements), "key judgement"),
+        _many(len(done.pictures), "picture", f" → {images}/"),
+        _many(len(manuscript.left_out), "part", " beside the text"),
     ]
     if any(found):
         say("found", ", ".join(part for part in found if part))
@@ -111,3 +111,8 @@ def _free(folder: Path, manuscript: Manuscript, stem: str) -> str:
         ):
             return name
     return names[0] if names else blank.slug_of(stem)
+
+
+def _many(count: int, thing: str, more: str = "") -> str:
+    """How many there are, in words; nothing if there are none."""
+    return f"{count} {thing}{'s' if count > 1 else ''}{more}" if count else ""

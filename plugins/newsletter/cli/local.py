@@ -116,7 +116,12 @@ def _local_config(mailbox: Path, faults: Path | None, rate: float, quota: float)
 def _tell_local_ses(running: RunningSes) -> None:
     say("local SES", running.url)
     say("mailbox", f"{running.url}/mailbox/")
-    say("to use it", " ".join(f"{name}={value}" for name, value in running.environment.items()))
+    _tell_how_to_use(running.environment)
+
+
+def _tell_how_to_use(environment: Mapping[str, str]) -> None:
+    """What other commands need in their environment, as one line to copy into another terminal."""
+    say("to use it", "export " + " ".join(f"{name}={value}" for name, value in environment.items()))
     say("", "Ctrl-C ends it.")
 
 
@@ -168,8 +173,8 @@ def serve(host: str, port: int, output: Path) -> None:
             stack.enter_context(postman({**running.environment, "SITE_URL": place.site_url}))
             say("site", f"{running.url}/")
             say("mailbox", f"{running.url}/mailbox/")
-            say("local SES", f"{running.url}  (AWS_ENDPOINT_URL_SESV2)")
-            say("", "Ctrl-C ends it.")
+            say("local SES", running.url)
+            _tell_how_to_use({**running.environment, "SITE_URL": place.site_url})
 
         config = _local_config(STATE / "mailbox", None, 200.0, 50_000.0)
         server.serve(config, host, port, porch, ready)

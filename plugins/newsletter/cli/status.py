@@ -198,7 +198,7 @@ def discard(month: str) -> None:
                 f"{month} went through {store.through(month) or 'an SES that is not noted'}: that was no practice, "
                 "and whoever was mailed must stay in the ledger."
             )
-        say(
+        fact(
             "discard",
             f"{store.discard(month):,} recipients of the practice run of {month} forgotten, with whom its bounces suppressed",
         )

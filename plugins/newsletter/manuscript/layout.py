@@ -39,7 +39,7 @@ _FURNITURE = re.compile(
     r"|share this(?: article)?|subscribe|sign up|more from .{1,40}|about the authors?|contact us|newsletter)[:.]?",
     re.IGNORECASE,
 )
-_JUDGEMENTS = re.compile(
+JUDGEMENTS = re.compile(
     r"(?:(?:our|the)? ?key (?:judge?ments|points|takeaways|findings|messages)|bottom line|at a glance|in brief)[:.]?",
     re.IGNORECASE,
 )
@@ -183,7 +183,7 @@ def _find_headings(page: _Page) -> None:
         ended = text[-1] in ".!?…:;,)”’\"'" or _day(text)
         bold = _all_bold(block)
         over = after is not None and (len(_text(after)) > len(text) or after.tag in _LISTS)
-        furniture = _FURNITURE.fullmatch(text) or _JUDGEMENTS.fullmatch(text)
+        furniture = _FURNITURE.fullmatch(text) or JUDGEMENTS.fullmatch(text)
         if furniture or (not ended and over and (bold or not has_own) and text[:1].isupper()):
             block.tag = "h2"
             block.attrib.clear()
@@ -273,7 +273,7 @@ def _find_standfirst(page: _Page) -> None:
         and not (inside[0].tail or "").strip()
         and (inside[0].tag in ("em", "i", "strong", "b"))
     )
-    before_bullets = after is not None and (after.tag in _LISTS or _JUDGEMENTS.fullmatch(_text(after)))
+    before_bullets = after is not None and (after.tag in _LISTS or JUDGEMENTS.fullmatch(_text(after)))
     if (marked or set_apart or before_bullets) and not Notes.refers(first) and len(_text(first)) <= 1000:
         page.summary = _plain(page, first)
         page.blocks = page.blocks[1:]
@@ -282,7 +282,7 @@ def _find_standfirst(page: _Page) -> None:
 def _find_judgements(page: _Page) -> None:
     """The bullets before everything else, or those under "Key judgements"."""
     for index, block in enumerate(page.blocks):
-        headed = block.tag in _HEADINGS and _JUDGEMENTS.fullmatch(_text(block))
+        headed = block.tag in _HEADINGS and JUDGEMENTS.fullmatch(_text(block))
         at = index + 1 if headed else index
         if (headed or index == 0) and at < len(page.blocks) and page.blocks[at].tag in _LISTS:
             items = [item for item in page.blocks[at] if item.tag == "li"]

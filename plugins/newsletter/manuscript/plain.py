@@ -8,6 +8,7 @@ from pathlib import Path
 
 from newsletter.errors import ContentError, Finding
 from newsletter.manuscript import Sheet
+from newsletter.manuscript.layout import JUDGEMENTS
 
 _SURE = "•‣◦▪●∙·"
 _BULLET = re.compile(rf"^\s*[{_SURE}–—*+-]\s+(?=\S)")
@@ -67,8 +68,8 @@ def _blocks(text: str) -> list[tuple[str, list[str]]]:
             continue
         kind, item = _marked(line, found)
         open_list = bool(found) and found[-1][0] == kind and kind != "p"
-        # A dash within a paragraph begins no list; a bullet does.
-        if kind != "p" and (fresh or open_list or said[0] in _SURE):
+        # A dash within a paragraph begins no list; a bullet does, and so does a dash below a line that announces one.
+        if kind != "p" and (fresh or open_list or said[0] in _SURE or _announces(found)):
             if open_list:
                 found[-1][1].append(item)
             else:
@@ -79,6 +80,14 @@ def _blocks(text: str) -> list[tuple[str, list[str]]]:
             found[-1][1][-1] += f" {said}"
         fresh = False
     return found
+
+
+def _announces(found: list[tuple[str, list[str]]]) -> bool:
+    """Whether the last paragraph is one line that a list follows: it ends with a colon, or is "Key judgements"."""
+    if not found or found[-1][0] != "p":
+        return False
+    line = found[-1][1][-1]
+    return line.endswith(":") or JUDGEMENTS.fullmatch(line) is not None
 
 
 def _marked(line: str, found: list[tuple[str, list[str]]]) -> tuple[str, str]:

@@ -35,7 +35,7 @@ class SqliteHealth(Database):
             ]
         looks: dict[str, Callable[[], Finding]] = {
             "schema": self._schema,
-            "journal": self._journal,
+            "durability": self._durability,
             "integrity": self._integrity,
             "room": self._room,
             "privacy": self._privacy,
@@ -53,10 +53,10 @@ class SqliteHealth(Database):
     def _schema(self) -> Finding:
         return schema(self.path, *self.db.execute("PRAGMA user_version").fetchone())
 
-    def _journal(self) -> Finding:
+    def _durability(self) -> Finding:
         (mode,) = self.db.execute("PRAGMA journal_mode").fetchone()
         (synchronous,) = self.db.execute("PRAGMA synchronous").fetchone()
-        return journal(self.path, sqlite3.sqlite_version_info, mode, _SYNCHRONOUS[synchronous])
+        return durability(self.path, sqlite3.sqlite_version_info, mode, _SYNCHRONOUS[synchronous])
 
     def _integrity(self) -> Finding:
         try:
@@ -110,23 +110,23 @@ def schema(path: Path, version: int) -> Finding:
     )
 
 
-def journal(path: Path, version: tuple[int, ...], mode: str, synchronous: str) -> Finding:
+def durability(path: Path, version: tuple[int, ...], mode: str, synchronous: str) -> Finding:
     """Whether a commit survives a power cut: what that takes depends on SQLite's version (database.py)."""
     wal = mode == "wal"
     named = f"{mode.upper()} with synchronous={synchronous}, SQLite {'.'.join(map(str, version))}"
     if wal and version < _WAL_IS_SOUND:
         return broken(
-            "journal",
+            "durability",
             f"{named}: its WAL can lose a commit",
             f"Update SQLite to 3.51.3, or with nobody else at it: sqlite3 {path} 'PRAGMA journal_mode=DELETE'",
         )
     if mode in {"off", "memory"} or synchronous not in ({"FULL", "EXTRA"} if wal else {"EXTRA"}):
         return broken(
-            "journal",
+            "durability",
             f"{named}: a power cut could lose what was mailed",
             f"Let nothing but newsletter set the journal_mode and synchronous of {path} (PRAGMA).",
         )
-    return sound("journal", named)
+    return sound("durability", named)
 
 
 def integrity(path: Path, said: list[str]) -> Finding:

@@ -44,7 +44,10 @@ _JOINED = """
 SELECT substr(iif(confirmed_at = '', subscribed_at, confirmed_at), 1, 7), count(*) FROM subscriber
 WHERE subscription = 'confirmed' OR confirmed_at != '' GROUP BY 1
 """
-_LEFT = "SELECT substr(at, 1, 7), count(*) FROM history WHERE what = 'unsubscribed' GROUP BY 1"
+# A link that is nobody's here (of an older copy, or the doctor's) is written down too, and nobody left by it.
+_LEFT = """
+SELECT substr(at, 1, 7), count(*) FROM history JOIN subscriber USING (public_id) WHERE what = 'unsubscribed' GROUP BY 1
+"""
 
 
 class SqliteLists(SqliteMembership):
