@@ -236,6 +236,24 @@ def test_ctrl_c_is_the_way_to_end_serving(mailed: Project) -> None:
     assert (process.returncode, errors) == (0, "")
 
 
+def test_another_terminal_can_practise_by_the_line_that_serve_prints(mailed: Project) -> None:
+    command = [sys.executable, "-m", "newsletter", "serve", "--port", "0"]
+    with subprocess.Popen(command, cwd=mailed.path, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout
+            line = next(line for line in process.stdout if line.startswith("to use it"))
+            typed = line.removeprefix("to use it").strip() + f"; {sys.executable} -m newsletter doctor --json"
+            done = subprocess.run(
+                ["/bin/sh", "-c", typed], cwd=mailed.path, capture_output=True, text=True, check=False
+            )
+        finally:
+            process.terminate()
+    verdicts = {each["name"]: each["verdict"] for each in json.loads(done.stdout)["findings"]}
+    assert (done.returncode, verdicts["events"], verdicts["unsubscribe"]) == (0, "sound", "sound"), (
+        done.stdout
+    )
+
+
 def test_the_mail_half_runs_where_neither_pelican_nor_content_is(
     mailed: Project, make_project: Callable[..., Project]
 ) -> None:
