@@ -303,6 +303,7 @@ def test_a_dry_run_shows_the_plan_in_its_order_and_changes_nothing(
     place = make_place()
     publish(ministack.url, place.name, before(tmp_path / "old"))
     after(project.path / "output")
+    project.write(f"output/analyses/{'a-long-slug-' * 6}end/index.html", "<p>wider than a terminal</p>")
     whole, state = place.files(), place.keys("")
     shown = project.newsletter(
         "publish", "--dry-run", "--force", **ministack.environment, SITE_BUCKET=place.name
@@ -312,6 +313,8 @@ def test_a_dry_run_shows_the_plan_in_its_order_and_changes_nothing(
     order = ["new.png", "d/index.html", "d/feed.xml", "a/index.html", " feed.xml", "b/index.html", "/b/"]
     places = [next(number for number, line in enumerate(lines) if word in line) for word in order]
     assert places == sorted(places), shown.stdout
+    assert "1. upload" in shown.stdout  # a long address takes a second line, and no other column's room
+    assert "1.…" not in shown.stdout
     assert place.files() == whole
     assert place.keys("") == state
 

@@ -13,7 +13,12 @@
 
     visitors ──door──► store (a letter is written down) ──postman──► ses ──► one inbox ──its link──► door
 
-    output/ ──publish──► bucket and CloudFront          aws: door, events and postman as Lambda functions
+    output/ ──publish──► bucket and CloudFront          aws: door, events, postman and worker as Lambda functions
+
+    delivery ──fanout──► an SQS queue ──worker, many of them──► ses          store ──migration──► another store
+
+    the desk:  Word, web pages, text ──manuscript──► content/*.md ──check──► what to mend
+               content/*.md ──preview──► the site as it will be          a package ──proof_page──► what its approval is for
 
 A module with a `register()` is a Pelican plugin; the others are not. This file imports nothing:
 whatever it imported, every command would pay for.

@@ -74,7 +74,9 @@ def table(title: str, rows: Sequence[tuple[str, int]]) -> None:
 
 
 def columns(title: str, heads: Sequence[str], rows: Sequence[Sequence[str | int]]) -> None:
-    """Facts side by side, a line each; numbers stand to the right."""
+    """Facts side by side, a line each; numbers stand to the right. Where the width does not do, the last column is
+    the one that takes more lines.
+    """
     grid = Table(
         title=_visible(title),
         box=None,
@@ -85,7 +87,9 @@ def columns(title: str, heads: Sequence[str], rows: Sequence[Sequence[str | int]
     )
     for number, head in enumerate(heads):
         counts = all(isinstance(row[number], int) for row in rows)
-        grid.add_column(head, justify="right" if counts else "left", no_wrap=True)
+        grid.add_column(
+            head, justify="right" if counts else "left", no_wrap=number < len(heads) - 1, overflow="fold"
+        )
     for row in rows:
         grid.add_row(*(f"{cell:,}" if isinstance(cell, int) else Text(_visible(cell)) for cell in row))
     _out.print(grid)
