@@ -317,6 +317,9 @@ def test_a_month_without_a_piece_is_no_briefing_by_mistake(project: Project) -> 
     done = project.newsletter("briefing", "2020-11")
     assert done.returncode == 1
     assert "no published analysis is dated in 2020-11" in done.stderr
+    project.briefing("2020-11", extra="status: draft\n")
+    drafts = project.newsletter("build", "--drafts", "--output", "build/desk")
+    assert drafts.returncode == 0, drafts.stderr  # a letter that is begun before the month's first piece
     project.briefing("2020-11", extra="analyses: []\n")
     assert project.newsletter("briefing", "2020-11").returncode == 0
 

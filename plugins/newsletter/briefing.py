@@ -177,7 +177,9 @@ class BriefingGenerator(Generator):  # type: ignore[misc]  # pelican has no type
                 f'"{name}" names no published analysis. Write the file\'s name without .md, as it lies '
                 "in content/analyses/.",
             )
-        if not page.articles and "analyses" not in front.fields and not front.findings:
+        # A draft in the preview stops nothing, and its month may have no piece yet.
+        held = "held" in page.metadata
+        if not page.articles and "analyses" not in front.fields and not front.findings and not held:
             front.complain(
                 "",
                 f"no published analysis is dated in {page.month}. Wait for one, name some (analyses: [slug]), say that "
