@@ -319,6 +319,7 @@ _LINES = st.text(
 _GENEROUS = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+_LESS = settings(_GENEROUS, max_examples=20)  # python-docx takes half a second for a document
 
 
 @_GENEROUS
@@ -355,7 +356,7 @@ _XML = st.text(
 )
 
 
-@_GENEROUS
+@_LESS
 @given(st.lists(st.tuples(_XML | _LINES, st.sampled_from(_STYLES), st.booleans()), min_size=1, max_size=10))
 def test_no_word_of_any_word_document_is_lost(tmp_path: Path, parts: list[tuple[str, str, bool]]) -> None:
     document = docx.Document()
@@ -371,7 +372,7 @@ _SENTENCE = st.lists(st.text("abcdefg", min_size=2, max_size=8), min_size=6, max
 )
 
 
-@_GENEROUS
+@_LESS
 @given(st.lists(st.tuples(_SENTENCE, st.sampled_from(_STYLES)), min_size=1, max_size=10))
 def test_plain_sentences_have_their_place_in_the_text_itself(
     tmp_path: Path, parts: list[tuple[str, str]]

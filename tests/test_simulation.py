@@ -31,6 +31,7 @@ from newsletter.ses.submit import Entry
 from newsletter.settle import QUIET
 from newsletter.states import ACCEPTED, State
 from newsletter.store import Store, Subscription, open_store
+from newsletter.store.sqlite import people
 from newsletter.vigil import Vigil
 from tests.conftest import NOON
 from tests.model_ses import Died, ModelSes, Time
@@ -249,6 +250,7 @@ def chance(seed: int) -> Iterator[None]:
         patch.object(secrets, "token_hex", lambda size: source.randbytes(size).hex()),
         patch.object(secrets, "token_bytes", source.randbytes),
         patch.object(secrets, "SystemRandom", lambda: source),
+        patch.object(people, "time_ns", lambda: seed),
     ):
         yield
 
