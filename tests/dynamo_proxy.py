@@ -129,8 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
             if name.lower() not in ("host", "content-length", "expect")
         }
         self.onward.request("POST", "/", json.dumps(asked), headers)
-        got = self.onward.getresponse()
-        body = got.read()
+        with self.onward.getresponse() as got:
+            body = got.read()
         if got.status == 200:
             answer = json.loads(body)
             self.at.note(operation, asked, answer)

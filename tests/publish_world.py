@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from http.client import HTTPConnection
@@ -64,11 +64,10 @@ def proxy(to: str) -> Iterator[tuple[str, list[Cut]]]:
                 cut.do()
                 self.close_connection = True
                 return
-            there = HTTPConnection(target, timeout=30)
-            there.request(self.command, self.path, body, dict(self.headers))
-            answer = there.getresponse()
-            said = answer.read()
-            there.close()
+            with closing(HTTPConnection(target, timeout=120)) as there:
+                there.request(self.command, self.path, body, dict(self.headers))
+                with there.getresponse() as answer:
+                    said = answer.read()
             if here:
                 cut.do()
                 self.close_connection = True
