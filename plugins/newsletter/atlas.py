@@ -164,7 +164,8 @@ def _clipped(points: list[Point]) -> list[Point]:
             inside, was = ((each[axis] - limit) * sign >= 0 for each in (point, before))
             if inside != was:
                 part = (limit - before[axis]) / (point[axis] - before[axis])
-                found.append(tuple(b + part * (p - b) for b, p in zip(before, point, strict=True)))  # type: ignore[arg-type]
+                (left, top), (right, bottom) = before, point
+                found.append((left + part * (right - left), top + part * (bottom - top)))
             if inside:
                 found.append(point)
         points = found

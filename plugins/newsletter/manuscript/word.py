@@ -106,7 +106,7 @@ def _examine(path: Path, data: bytes) -> None:
         zipfile.BadZipFile,
         zipfile.LargeZipFile,
         EOFError,
-        NotImplementedError,
+        NotImplementedError,  # zipfile's word for a compression it does not know
         OSError,
         RuntimeError,
     ) as error:
