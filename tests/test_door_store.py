@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -272,6 +273,26 @@ def test_who_left_or_was_erased_stays_so_when_an_older_database_is_put_back(path
     assert store.erased(digests("gone@example.org"))
     assert [one for one in held(path.parent, "gone@example.org") if one.suffix != ".backup"] == []
     store.close()
+
+
+def test_whoever_is_leaving_at_this_moment_is_not_forgotten(path: Path, store: Store) -> None:
+    """The journal has the line and the database not yet the change: a sending begun just then is not refused."""
+    public_id = joined(store)
+    seen: list[int] = []
+
+    def look() -> None:
+        other = open_store(f"sqlite:///{path}")
+        seen.append(other.lagging(digests))
+        other.close()
+
+    looking = threading.Thread(target=look)
+    with store.writing():  # type: ignore[attr-defined]
+        store.unsubscribe(public_id, NOW, "one-click")
+        assert public_id.hex() in path.with_suffix(".journal.jsonl").read_text()
+        looking.start()
+        looking.join(1)
+    looking.join()
+    assert seen == [0]
 
 
 def test_who_was_erased_and_uses_an_old_link_after_a_backup_was_put_back_is_erased_again(

@@ -25,8 +25,9 @@ from newsletter.store import Outcome, Store, open_store
 from newsletter.store.door import LetterKind, Used
 from newsletter.store.dynamodb import batch, lease
 from newsletter.store.dynamodb.item import Item
-from newsletter.store.dynamodb.journal import SUFFIX
+from newsletter.store.dynamodb.journal import SUFFIX, Journal
 from newsletter.store.dynamodb.table import Table
+from newsletter.store.journal import Line
 from tests.door_contract import digests, joined, letter, mailed
 from tests.dynamo_proxy import Proxy, between
 from tests.dynamo_world import CREDENTIALS, REGION, fresh
@@ -261,6 +262,17 @@ def test_who_left_or_was_erased_stays_so_in_a_table_that_was_put_back(store: Sto
     assert left
     assert left.subscription == "unsubscribed"
     assert store.lagging(digests) == 0
+
+
+def test_whoever_is_leaving_at_this_moment_is_not_forgotten(store: Store, url: str) -> None:
+    """The journal has the line and the table not yet the change: a sending begun just then is not refused."""
+    public_id = joined(store, "leaves@example.org")
+    Journal(Table(url)).write([Line(NOW.isoformat(), public_id, "unsubscribed", "one-click", ())])
+    leaving = threading.Timer(0.2, lambda: open_store(url).unsubscribe(public_id, NOW, "one-click"))
+    leaving.start()
+    forgotten = store.lagging(digests)
+    leaving.join()
+    assert forgotten == 0
 
 
 def partitions(*people: bytes) -> list[str]:

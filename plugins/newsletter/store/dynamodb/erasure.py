@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -27,6 +28,9 @@ from newsletter.store.people import Subscription
 _GONE = "(erased)"
 # For what SES's events lead to; what operators say instead are words.
 _REASONS = ("hard_bounce", "soft_bounces", "complaint")
+# The pauses between looks at who is missing, in seconds: longer together than a write whose first tries are throttled.
+_LOOKS = (0.5, 1.0, 2.0)
+_Mend = Callable[[datetime], object]
 
 
 class DynamoErasure(DynamoLists):
@@ -67,13 +71,21 @@ class DynamoErasure(DynamoLists):
         }
 
     def lagging(self, digests: Digests | None = None) -> int:
-        """See Door."""
-        return sum(1 for _ in self._lagging(digests))
+        """See Door. The journal has a line before the table has the change, and nothing locks the two: whoever is
+        leaving at this moment is not forgotten, so only those count that are missing at each of several looks.
+        """
+        forgotten = set(self._lagging(digests))
+        for pause in _LOOKS:
+            if not forgotten:
+                break
+            time.sleep(pause)
+            forgotten &= set(self._lagging(digests))
+        return len(forgotten)
 
     def replay(self, at: datetime, digests: Digests | None = None) -> int:
         """See Door."""
-        again = list(self._lagging(digests))
-        for mend in again:
+        again = self._lagging(digests)
+        for mend in again.values():
             mend(at)
         return len(again)
 
@@ -154,11 +166,11 @@ class DynamoErasure(DynamoLists):
 
     # -- what this table has forgotten
 
-    def _lagging(self, digests: Digests | None) -> Iterator[Callable[[datetime], object]]:
-        """What this table has forgotten, each as what mends it. Suppressions come first: an erasure that follows takes
+    def _lagging(self, digests: Digests | None) -> dict[Hashable, _Mend]:
+        """What this table has forgotten, each with what mends it. Suppressions come first: an erasure that follows takes
         its own along.
         """
-        yield from self._unsuppressed(digests)
+        found: dict[Hashable, _Mend] = dict(self._unsuppressed(digests))
         back = set()
         for public_id, entry in self.journal.last().items():
             mine = people.holder(self.read(), public_id) if public_id else None
@@ -166,12 +178,15 @@ class DynamoErasure(DynamoLists):
                 continue
             if entry.what == "erased":
                 back.add(public_id)
-                yield partial(self._erase_again, public_id, entry.digests)
+                found[entry.what, public_id] = partial(self._erase_again, public_id, entry.digests)
             elif entry.what == "unsubscribed" and mine["subscription"] != Subscription.UNSUBSCRIBED:
-                yield partial(self.unsubscribe, public_id, how="replayed from the journal")
+                found[entry.what, public_id] = partial(
+                    self.unsubscribe, public_id, how="replayed from the journal"
+                )
         for line in self.journal.erased():
             if line.who not in back and self.erased(line.digests) != set(line.digests):
-                yield partial(self._remember, line.digests)
+                found[line] = partial(self._remember, line.digests)
+        return found
 
     def _erase_again(self, public_id: bytes, digests: Sequence[bytes], at: datetime) -> None:
         self.erase(public_id, lambda key: digests, at)
@@ -186,7 +201,7 @@ class DynamoErasure(DynamoLists):
 
         self.write(remember)
 
-    def _unsuppressed(self, digests: Digests | None) -> Iterator[Callable[[datetime], object]]:
+    def _unsuppressed(self, digests: Digests | None) -> Iterator[tuple[Line, _Mend]]:
         lines = self.journal.suppressions()
         if not lines:
             return
@@ -200,7 +215,7 @@ class DynamoErasure(DynamoLists):
             if not line.digests:
                 mine = people.holder(self.read(), line.who)
                 if mine and mine["address_key"] not in held:
-                    yield partial(self._suppress_again, str(mine["address_key"]), line)
+                    yield line, partial(self._suppress_again, str(mine["address_key"]), line)
             elif digests is not None and held.isdisjoint(map(stand_in, line.digests)):
                 missing.append(line)
         if not missing or digests is None:
@@ -214,7 +229,7 @@ class DynamoErasure(DynamoLists):
         }
         for line in missing:
             key = next((known[one] for one in line.digests if one in known), stand_in(line.digests[0]))
-            yield partial(self._suppress_again, key, line)
+            yield line, partial(self._suppress_again, key, line)
 
     def _suppress_again(self, address_key: str, line: Line, at: datetime) -> None:
         # An operator's line has the reason in words, one that SES's events led to has it in our own.
