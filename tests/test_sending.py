@@ -144,6 +144,7 @@ def test_what_changed_since_its_approval_is_not_mailed(desk: Desk, hash_of: str)
     now = desk.edit()
     said = desk.refused("--approve", hash_of)
     assert "has changed since it was approved" in said
+    assert "sound" not in said  # nobody waits for the doctor to be told so
     assert hash_of in said
     assert f"--approve {now}" in said
     assert desk.status()["state"] == "not begun"

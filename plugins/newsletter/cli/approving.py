@@ -68,14 +68,21 @@ def tell_way(audience: int, quota: Quota, ses: Ses) -> None:
         )
 
 
-def settle(proposal: Proposal, approve: str, expect: int | None, can_ask: bool) -> None:
-    """Have the proposal approved by the words given, or by whoever sits at the terminal. Raises SettingsError, and
-    ends the program where a person says no; then nobody is mailed.
+def refuse(proposal: Proposal, approve: str, expect: int | None, can_ask: bool) -> None:
+    """Raises SettingsError where the words given cannot approve the proposal: nobody need wait for the examination to
+    be told so.
     """
     verdict, why = approval.judge(proposal, approve, expect, can_ask)
     if verdict is Verdict.REFUSE:
         raise SettingsError(why)
-    if verdict is Verdict.GO:
+
+
+def settle(proposal: Proposal, approve: str, expect: int | None, can_ask: bool) -> None:
+    """Have the proposal approved by the words given, or by whoever sits at the terminal. Raises SettingsError, and
+    ends the program where a person says no; then nobody is mailed.
+    """
+    refuse(proposal, approve, expect, can_ask)
+    if approval.judge(proposal, approve, expect, can_ask)[0] is Verdict.GO:
         return
     question = f"Type the hash's first {TYPED} characters to mail it to {proposal.audience:,}, or no:"
     for _ in range(_TRIES):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from newsletter import issue, publication
-from newsletter.cli import approving, begun, waiting
+from newsletter.cli import approving, begun, outcome, waiting
 from newsletter.cli import doctor as examining
 from newsletter.cli.events import reader
 from newsletter.cli.keys import keys_of
@@ -26,7 +26,7 @@ from newsletter.interrupt import heeding
 from newsletter.issue import Issue
 from newsletter.publication import Publication
 from newsletter.settings import Settings, is_loopback
-from newsletter.show import Progress, Tally, at_terminal, say, say_error
+from newsletter.show import Progress, at_terminal, say, say_error
 
 if TYPE_CHECKING:
     from newsletter.aftermath import Aftermath
@@ -188,6 +188,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
         proposal = approving.propose(store, package, timed, corrects)
         approving.tell_audience(proposal)
         approving.tell_way(proposal.audience, ses.quota(), ses)
+        approving.refuse(proposal, options.approve, options.expect, at_terminal())
         _examine(store, ses, briefing, options)
         approving.settle(proposal, options.approve, options.expect, at_terminal())
     if due:
@@ -204,7 +205,7 @@ def mail_out(briefing: str, folder: Path, corrects: str, options: Options) -> No
             again = approving.propose(store, packages.read(folder) if due else package, timed, corrects)
             approving.settle(again, package.content_hash, options.expect, can_ask=False)
         report, seconds = _submit(store, ses, package, links, watch, queue, facts.testers, corrects, options)
-    _tell_report(command, briefing, report, seconds, options.quiet, bool(settings.events_queue_url))
+    outcome.tell_report(command, briefing, report, seconds, options.quiet, bool(settings.events_queue_url))
     if watch and report.counts.of(State.IN_DOUBT):
         from newsletter.pace import patiently
 
@@ -317,7 +318,7 @@ def _submit(
         quiet = timedelta(minutes=options.quiet)
         vigil = Vigil(store, watch, now, lambda words: say("watch", words), not options.no_brakes, quiet)
     start = time.monotonic()
-    with Progress(lambda: _tally(store, package.month, corrects)) as progress:
+    with Progress(lambda: outcome.tally(store, package.month, corrects)) as progress:
         way = partial(FanOut, queue=queue, tell=lambda words: say("fan-out", words)) if queue else Delivery
         delivery = way(
             store,
@@ -340,65 +341,3 @@ def _submit(
         with heeding(stop):
             report = delivery.run(package, takeover=options.takeover, corrects=corrects)
     return report, time.monotonic() - start
-
-
-def _tally(store: Store, briefing: str, corrects: str) -> Tally:
-    from newsletter.states import ACCEPTED, State
-
-    counts = store.counts(briefing)
-    if not counts.recipients:  # not frozen yet
-        counts = store.audience(datetime.now(UTC), corrects)
-    states = (
-        ("submitted", counts.of(*ACCEPTED)),
-        ("in doubt", counts.of(State.IN_DOUBT)),
-        ("failed", counts.of(State.FAILED)),
-        ("skipped", counts.of(State.SKIPPED)),
-    )
-    return Tally(counts.recipients, counts.recipients - counts.of(State.PENDING, State.CLAIMED), states)
-
-
-def _way_on(command: str, stopped: str) -> str:
-    if "bounce" in stopped or "complaint" in stopped:
-        return f"See newsletter audit, and why; if it should go on all the same: {command} --no-brakes"
-    if "not known to be sound" in stopped:
-        return f"Do SES's events arrive (newsletter doctor)? If the rest should follow all the same: {command} --canary 0"
-    return f"The same command goes on: {command}"
-
-
-def _tell_report(
-    command: str, briefing: str, report: Report, seconds: float, quiet: float, events: bool
-) -> None:
-    """How it ended, and what to type next. `events` says whether SES's events can settle what is in doubt."""
-    from newsletter.states import ACCEPTED, State
-
-    counts = report.counts
-    since = [
-        f"{counts.of(state):,} {state}"
-        for state in (State.DELIVERED, State.BOUNCED, State.COMPLAINED)
-        if counts.of(state)
-    ]
-    parts = [f"{counts.of(*ACCEPTED):,} submitted" + (f" ({', '.join(since)} so far)" if since else "")]
-    parts += [
-        f"{counts.of(state):,} {state.replace('_', ' ')}"
-        for state in (State.IN_DOUBT, State.FAILED, State.SKIPPED, State.PENDING)
-        if counts.of(state)
-    ]
-    say("mail", f"{briefing}: {', '.join(parts)}", seconds)
-    if in_doubt := counts.of(State.IN_DOUBT):
-        how = (
-            f"Send again after {quiet:g} minutes: SES's events mostly tell. What they leave open, you decide: newsletter resolve "
-            f"{briefing}"
-            if events
-            else f"Without EVENTS_QUEUE_URL only you can tell: newsletter resolve {briefing}"
-        )
-        say_error(
-            f"{in_doubt:,} in doubt: the call ended without an answer, so SES may or may not have their mail. "
-            f"They are held and not mailed blindly. {how}"
-        )
-    if report.warning:
-        say_error(report.warning)
-    if report.stopped:
-        say_error(
-            f"Stopped: {report.stopped.rstrip('.')}. {counts.of(State.PENDING):,} are pending, and nobody of "
-            f"them was mailed. {_way_on(command, report.stopped)}"
-        )
