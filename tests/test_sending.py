@@ -142,11 +142,13 @@ def test_what_nobody_approved_is_not_mailed_and_the_command_is_said(desk: Desk, 
 
 def test_what_changed_since_its_approval_is_not_mailed(desk: Desk, hash_of: str) -> None:
     now = desk.edit()
-    said = desk.refused("--approve", hash_of)
-    assert "has changed since it was approved" in said
-    assert "sound" not in said  # nobody waits for the doctor to be told so
-    assert hash_of in said
-    assert f"--approve {now}" in said
+    done = desk.run("send", MONTH, "--approve", hash_of)
+    assert done.returncode == 1
+    assert "has changed since it was approved" in done.stderr
+    assert hash_of in done.stderr
+    assert f"--approve {now}" in done.stderr
+    assert "doctor" not in done.stdout  # nobody waits for the examination to be told so
+    assert not desk.mailed()
     assert desk.status()["state"] == "not begun"
 
 
