@@ -17,6 +17,14 @@ from newsletter.store.dynamodb.making import make_tables
 from tests.conftest import ROOT
 
 REGION = "eu-west-1"
+# What moto.server does, one request after another: a transaction that fails puts back a copy of the whole table, and so
+# takes back what others have written meanwhile (moto/dynamodb/models/__init__.py, transact_write_items).
+_MOTO = """
+import sys
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import run_simple
+run_simple("127.0.0.1", int(sys.argv[1]), DomainDispatcherApplication(create_backend_app), threaded=False)
+"""
 # No server that runs on this machine looks at them.
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "not-a-secret"}
 
@@ -53,8 +61,7 @@ def moto() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with _served(command, port) as url:
+    with _served([sys.executable, "-c", _MOTO, str(port)], port) as url:
         yield url
 
 

@@ -500,6 +500,26 @@ class StoreContract:
         assert trace.history[-1][1:] == ("skipped", "withdrawn by the operator")
         assert store.withdraw("2020-10", NOW) == 0
 
+    @pytest.mark.parametrize("way", ["released", "answered late"])
+    def test_whoever_is_found_unmailed_after_a_withdrawal_is_not_mailed_either(
+        self, store: Store, way: str
+    ) -> None:
+        fill(store, 4)
+        store.freeze(PACKAGE, NOW)
+        taken = claim(store, 2)
+        store.hold_orphans("2020-10", NOW)
+        assert store.withdraw("2020-10", NOW) == 2
+        if way == "released":
+            assert store.release("2020-10", "a1", State.PENDING, "no event came", NOW) == 2
+        else:
+            store.record(taken, [Outcome(number, State.PENDING, "throttled") for number in (1, 2)], NOW)
+            for name in store.batches_open("2020-10"):
+                assert store.claim_batch("2020-10", name, 50, "a2", NOW) is None
+        assert store.counts("2020-10").states == {State.SKIPPED: 4}
+        assert store.claim("2020-10", 50, "a3", NOW) is None
+        (trace,) = store.trace("2020-10", "reader0001@example.org")
+        assert trace.history[-1][1:] == ("skipped", "withdrawn by the operator")
+
     def test_late_evidence_about_one_who_was_withdrawn_is_taken_in(self, store: Store) -> None:
         """Its earlier call was released too soon, and SES had taken it after all: then they have the briefing."""
         fill(store, 1)

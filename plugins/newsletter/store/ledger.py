@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from newsletter.models import Package  # the door keeps a ledger too, and mails no package
 
 
+# Why a recipient of what an operator has withdrawn is skipped.
+WITHDRAWN = "withdrawn by the operator"
 # What a history says of a call.
 CALLED = "called"
 # So long an event may wait for the answer of its call, or for another event that names its mail. Both come within
@@ -297,7 +299,9 @@ class Ledger(Protocol):
         ...
 
     def release(self, briefing: str, attempt: str, state: State, evidence: str, at: datetime) -> int:
-        """Take the recipients that one unanswered call holds in doubt out of it, to `state`; how many."""
+        """Take the recipients that one unanswered call holds in doubt out of it, to `state`; how many. Those who would be
+        pending in what was withdrawn are skipped.
+        """
         ...
 
     def withdraw(self, briefing: str, at: datetime) -> int:

@@ -135,7 +135,11 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
             entry.state, entry.words, entry.changed = state, evidence, moment(at)
             return True
 
-        return self.change(briefing, State.IN_DOUBT, let_go)
+        count = self.change(briefing, State.IN_DOUBT, let_go)
+        sending = self.sending_named(briefing)
+        if state is State.PENDING and sending and sending.withdrawn:
+            self.withdraw(briefing, at)
+        return count
 
     def canary_mailed(self, canary: str, at: datetime) -> None:
         """See Store."""

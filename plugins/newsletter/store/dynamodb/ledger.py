@@ -21,7 +21,7 @@ from newsletter.store.dynamodb.lease import Lease
 from newsletter.store.dynamodb.sends import Sending
 from newsletter.store.dynamodb.table import Table
 from newsletter.store.dynamodb.work import Work, moment
-from newsletter.store.ledger import Claim, Outcome, Recipient
+from newsletter.store.ledger import WITHDRAWN, Claim, Outcome, Recipient
 
 _PROVEN = ACCEPTED | {State.FAILED}
 # Batches looked at in one go for those with somebody pending.
@@ -106,7 +106,7 @@ class DynamoLedger(DynamoLatecomers):
         def skip(entry: Entry) -> bool:
             if entry.state is not State.PENDING:
                 return False
-            entry.state, entry.words, entry.changed = State.SKIPPED, "withdrawn by the operator", moment(at)
+            entry.state, entry.words, entry.changed = State.SKIPPED, WITHDRAWN, moment(at)
             return True
 
         self.write(partial(_note_withdrawn, briefing=briefing, at=moment(at)))  # from then on nobody can join
@@ -211,7 +211,7 @@ class DynamoLedger(DynamoLatecomers):
         items = self.table.get_many(keys.suppression(one.key) for one in entries)
         suppressed = {key[1]: str(item["reason"]) for key, item in items.items()}
         return [
-            (one, reason_against(subscriber, at, suppressed, one.key))
+            (one, WITHDRAWN if sending.withdrawn else reason_against(subscriber, at, suppressed, one.key))
             for one, subscriber in zip(entries, people, strict=True)
         ]
 

@@ -11,7 +11,7 @@ from newsletter.errors import StoreError
 from newsletter.states import Evidence, State, may, proven
 from newsletter.store.door import ERASED, Digests
 from newsletter.store.journal import SUPPRESSED
-from newsletter.store.ledger import Doubt, Sighting, Trace, when
+from newsletter.store.ledger import WITHDRAWN, Doubt, Sighting, Trace, when
 from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import moment
 from newsletter.store.sqlite.letters import told_of_letter
@@ -129,7 +129,9 @@ class SqliteEvidence(SqliteMembership):
         if not may(State.IN_DOUBT, state):
             raise StoreError(f"{briefing}: nobody in doubt can become {state}.")
         with self.writing() as db:
-            return db.execute(queries.RELEASE, (state, evidence, moment(at), briefing, attempt)).rowcount
+            count = db.execute(queries.RELEASE, (state, evidence, moment(at), briefing, attempt)).rowcount
+            db.execute(queries.CLOSE_WITHDRAWN, (WITHDRAWN, moment(at), briefing))
+        return count
 
     def trace(self, briefing: str, address_key: str = "") -> Iterator[Trace]:
         """See Store."""

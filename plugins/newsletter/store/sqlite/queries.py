@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
+from newsletter.store.ledger import WITHDRAWN
+
 
 @cache
 def add(rows: int) -> str:
@@ -52,8 +54,10 @@ SELECT :briefing, subscriber.id, {REASON} FROM {EVERYBODY} WHERE {REASON} IS NOT
   AND subscriber.id IN (SELECT number FROM suppressed UNION ALL
       SELECT id FROM subscriber WHERE subscription != 'confirmed' OR paused_until != '')
 """  # noqa: S608 - put together from constants
+# Nobody gets what was withdrawn, found to be unmailed later or not.
 _NEXT = f"""
-SELECT number, recipient.address, recipient.public_id, tries, {REASON}
+SELECT number, recipient.address, recipient.public_id, tries,
+    CASE WHEN (SELECT withdrawn FROM send WHERE briefing = :briefing) != '' THEN '{WITHDRAWN}' ELSE {REASON} END
 FROM recipient INDEXED BY recipient_open
 LEFT JOIN subscriber ON subscriber.id = recipient.subscriber AND subscriber.public_id = recipient.public_id
 LEFT JOIN suppression ON suppression.address_key = recipient.address_key
@@ -136,6 +140,11 @@ UPDATE pace SET free_at = free_at + :by WHERE account = :account AND free_at BET
 RELEASE = """
 UPDATE recipient INDEXED BY recipient_attempt SET state = ?, evidence = ?, changed_at = ?
 WHERE briefing = ? AND attempt = ? AND state = 'in_doubt'
+"""
+# Whoever is pending in what was withdrawn is not to get it.
+CLOSE_WITHDRAWN = """
+UPDATE recipient INDEXED BY recipient_open SET state = 'skipped', evidence = ?, changed_at = ?
+WHERE briefing = ? AND state = 'pending' AND (SELECT withdrawn FROM send WHERE send.briefing = recipient.briefing) != ''
 """
 TRACE = """
 SELECT number, address, state, evidence, message_id, changed_at, frozen_at

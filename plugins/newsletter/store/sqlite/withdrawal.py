@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from newsletter.store.ledger import WITHDRAWN
+from newsletter.store.sqlite import queries
 from newsletter.store.sqlite.database import Database, moment
 
-_WITHDRAW = """
-UPDATE recipient SET state = 'skipped', evidence = 'withdrawn by the operator', changed_at = ?
-WHERE briefing = ? AND state = 'pending'
-"""
 _MARK = "UPDATE send SET withdrawn = ? WHERE briefing = ? AND withdrawn = ''"
 
 
@@ -20,4 +18,4 @@ class SqliteWithdrawal(Database):
         """See Store."""
         with self.writing() as db:
             db.execute(_MARK, (moment(at), briefing))
-            return db.execute(_WITHDRAW, (moment(at), briefing)).rowcount
+            return db.execute(queries.CLOSE_WITHDRAWN, (WITHDRAWN, moment(at), briefing)).rowcount
