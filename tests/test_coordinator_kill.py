@@ -213,11 +213,15 @@ def _die_with_an_answer(night: Evening) -> None:
 
     queue, store = WorkQueue(night.made.queue), cast(Store, Dying())
     worker = Worker(store, Ses("newsletter"), LINKS, lambda: datetime.now(UTC), time.sleep)
-    with pytest.raises(KeyboardInterrupt):
+
+    def work() -> None:
         while messages := queue.receive(5, 1):  # some are of a run that is over
             task = task_of(messages[0])
             assert task
             worker.do(task)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
 
 def _taken(queue: WorkQueue) -> Iterator[Any]:
