@@ -27,6 +27,7 @@ from newsletter.doctor import (
     Verdict,
     events,
     examine,
+    queues,
 )
 from newsletter.errors import PackageError, SettingsError, StoreError
 from newsletter.finding import worst
@@ -36,11 +37,13 @@ from newsletter.ses.account import (
     Unread,
 )
 from newsletter.ses.queue import EventQueue
+from newsletter.ses.work_queue import WorkQueue
 from newsletter.settings import Settings
 from newsletter.store import Store, open_store
 from tests.conftest import ROOT, Project
 from tests.doctor_door import Door
 from tests.local_ses_world import SENDER, World, world
+from tests.ministack_world import Ministack
 from tests.store_contract import PACKAGE, fill
 
 NOW = datetime(2020, 11, 2, 12, 0, tzinfo=UTC)
@@ -269,6 +272,52 @@ def test_a_queue_that_is_not_there_is_told(practice: Practice) -> None:
     assert practice.examine(queue=SettingsError("EVENTS_TOPIC_ARN: '' is no topic's ARN. Copy it."))[
         "queue"
     ].mend == "Copy it."  # fmt: skip
+
+
+def test_the_queue_of_the_workers_is_looked_at_where_there_are_any(practice: Practice) -> None:
+    assert "work queue" not in practice.examine(Part.CANARY)
+    url = practice.own.server.environment["WORK_QUEUE_URL"]
+    found = practice.examine(Part.CANARY, work=WorkQueue(url))
+    assert found["work queue"].verdict is Verdict.SOUND
+    found = practice.examine(Part.CANARY, work=WorkQueue(f"{url}-is-not-there"))
+    assert found["work queue"].verdict is Verdict.BROKEN
+    assert "WORK_QUEUE_URL" in found["work queue"].mend
+    unset = SettingsError("WORK_QUEUE_URL: 'x' is no queue's address. Copy it.")
+    assert practice.examine(Part.CANARY, work=unset)["work queue"].mend == "Copy it."
+
+
+def test_what_died_in_a_queue_is_told_and_a_queue_without_a_place_for_it(
+    ministack: Ministack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The queues are ministack's."""
+    for name, value in ministack.environment.items():
+        monkeypatch.setenv(name, value)
+    sqs, name = ministack.client("sqs"), f"work-{os.urandom(4).hex()}"
+    queue = WorkQueue(sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "0"})["QueueUrl"])
+    hasty, homeless = queues.work(queue.queue_url, queue.facts(), practice=False)
+    assert ("after 0 seconds" in hasty.words, hasty.verdict) == (True, Verdict.WARNING)
+    assert ("no place" in homeless.words, homeless.verdict) == (True, Verdict.WARNING)
+
+    dead = sqs.create_queue(QueueName=f"{name}-dead")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    rule = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "2"})
+    sqs.set_queue_attributes(QueueUrl=queue.queue_url, Attributes={"RedrivePolicy": rule})
+    queue.put(["no batch"])
+    until = time.monotonic() + 60
+    while not (died := queue.facts().dead) or not died.count:
+        assert time.monotonic() < until, queue.facts()
+        queue.receive(0)
+    sqs.set_queue_attributes(QueueUrl=queue.queue_url, Attributes={"VisibilityTimeout": "120"})
+    well, letters = queues.work(queue.queue_url, queue.facts(), practice=False)
+    assert well.verdict is Verdict.SOUND
+    assert (letters.verdict, letters.words) == (
+        Verdict.WARNING,
+        "1 message given out 2 times, in vain each time",
+    )
+    assert dead in letters.mend
+    sqs.purge_queue(QueueUrl=dead)
+    *_, letters = queues.work(queue.queue_url, queue.facts(), practice=False)
+    assert letters.verdict is Verdict.SOUND
 
 
 def test_a_template_that_asks_for_what_nobody_fills_in_is_told(practice: Practice) -> None:

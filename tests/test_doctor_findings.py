@@ -25,6 +25,7 @@ from newsletter.doctor import (
     identity,
     key,
     ledger,
+    queues,
     rendering,
     unsubscribe,
 )
@@ -42,6 +43,7 @@ from newsletter.ses.account import (
     SetFacts,
     Unread,
 )
+from newsletter.ses.queue import DeadLetters, QueueFacts
 from newsletter.ses.submit import Quota
 from newsletter.settings import Settings
 from newsletter.states import State
@@ -58,6 +60,7 @@ IDENTITY = IdentityFacts("example.com", True, "SUCCESS", "SUCCESS", True, "bounc
 TOPIC = "arn:aws:sns:eu-west-1:000000000000:newsletter-events"
 EVENTS = Destination("events", True, events.NEEDED, TOPIC)
 SET = SetFacts("newsletter", True)
+QUEUE = QueueFacts(0, 120, DeadLetters("https://q-dead", 5, 0))
 DENIED = Unread("ses:GetEmailIdentity", Hindrance.DENIED, "AccessDeniedException: no")
 PATH = Path("var/newsletter.db")
 
@@ -116,6 +119,11 @@ SIDES: list[tuple[str, Callable[[], Finding], Verdict, str]] = [
     ("no queue", lambda: events.queue(None, practice=False), Verdict.BROKEN, "EVENTS_QUEUE_URL"),
     ("queue denied", lambda: events.queue(Refused("AccessDenied", "no"), practice=False), Verdict.BROKEN, "sqs:GetQueueAttributes"),
     ("queue silent", lambda: events.queue(SesError("SQS: no answer. Nothing is lost."), practice=False), Verdict.BROKEN, "EVENTS_QUEUE_URL"),
+    ("no dead letters", lambda: queues.dead_letters("queue", "https://q", replace(QUEUE, dead=None), "See"), Verdict.WARNING, "--queue-url https://q --attributes"),
+    ("dead letters", lambda: queues.dead_letters("queue", "https://q", replace(QUEUE, dead=DeadLetters("https://q-dead", 5, 2)), "See"), Verdict.WARNING, "https://q-dead"),
+    ("dead letters denied", lambda: queues.dead_letters("queue", "https://q", replace(QUEUE, dead=DeadLetters("https://q-dead", 5, None)), "See"), Verdict.WARNING, "sqs:GetQueueAttributes on https://q-dead"),
+    ("work queue hasty", lambda: next(queues.work("https://q", replace(QUEUE, again=30), practice=False)), Verdict.WARNING, "VisibilityTimeout=120"),
+    ("work queue denied", lambda: next(queues.work("https://q", Refused("AccessDenied", "no"), practice=False)), Verdict.BROKEN, "WORK_QUEUE_URL"),
     ("canary lost", lambda: events.lost(timedelta(seconds=60), None), Verdict.BROKEN, "sqs:SendMessage from EVENTS_TOPIC_ARN"),
     ("key short", lambda: key.judge(KeyFacts("var/secret.key", 31, 0o600), begun=False), Verdict.BROKEN, "var/secret.key"),
     ("key open", lambda: key.judge(KeyFacts("var/secret.key", 43, 0o644), begun=False), Verdict.BROKEN, "chmod 600 var/secret.key"),
@@ -173,7 +181,9 @@ SOUND: list[Callable[[], Finding]] = [
     ),
     lambda: events.tracking(ACCOUNT, SET, (EVENTS,)),
     lambda: events.tracking(replace(ACCOUNT, engagement=True), replace(SET, engagement=False), (EVENTS,)),
-    lambda: events.queue((0, 0), practice=False),
+    lambda: events.queue(QUEUE, practice=False),
+    lambda: queues.dead_letters("queue", "https://q", QUEUE, "See"),
+    lambda: next(queues.work("https://q", QUEUE, practice=False)),
     lambda: key.judge(KeyFacts("var/secret.key", 43, 0o600), begun=True),
     lambda: key.judge(KeyFacts("SECRET_KEY", 32), begun=True),
     lambda: content.dates(PACKAGE, NOW, ZoneInfo("UTC")),

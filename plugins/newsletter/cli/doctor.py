@@ -67,17 +67,17 @@ def doctor(month: str | None, no_canary: bool, wait: int, invariants: bool, dns:
     _tell(lambda shown: examine(patient, leave_out, shown.asking, shown.found), as_json, patient.month)
 
 
-def require_sound(mailing: str, takeover: bool = False) -> None:
+def require_sound(mailing: str, takeover: bool = False, fan_out: bool = False) -> None:
     """Examine all that a mailing needs, before it begins or goes on, and tell what is not as it should be.
 
     Raises SettingsError, with nobody mailed, if anything is broken. With `takeover`, another ledger may
-    have had a turn.
+    have had a turn; with `fan_out`, workers mail, and so their queue is looked at.
     """
     from newsletter.doctor import Part, examine
 
     with Examination() as shown:
         findings = examine(
-            _patient(mailing, _PATIENCE),
+            _patient(mailing, _PATIENCE, fan_out),
             {Part.TURN: "--takeover"} if takeover else {},
             asking=shown.asking,
             found=lambda finding: shown.found(finding) if finding.mend else None,
@@ -147,17 +147,19 @@ def _tell_dns(as_json: bool) -> None:
         click.echo(zone_line(one))
 
 
-def _patient(month: str, patience: timedelta) -> Patient:
-    """What there is to examine; what cannot be opened is a finding too."""
+def _patient(month: str, patience: timedelta, fan_out: bool = True) -> Patient:
+    """What there is to examine; what cannot be opened is a finding too. Without `fan_out`, no queue for workers."""
     from newsletter import package as packages
     from newsletter.doctor import Patient
     from newsletter.ses.account import Account
     from newsletter.ses.queue import EventQueue
+    from newsletter.ses.work_queue import WorkQueue
     from newsletter.store import open_store
 
     facts = publication.load(Path(publication.FILE))
     settings = Settings.from_env()
     url, topic = settings.events_queue_url, settings.events_topic_arn
+    work = settings.work_queue_url if fan_out else ""
     return Patient(
         settings=settings,
         publication=facts,
@@ -167,6 +169,7 @@ def _patient(month: str, patience: timedelta) -> Patient:
         store=_tried(StoreError, lambda: open_store(settings.store_url, make=False)),
         ses=_tried(SettingsError, lambda: Account(settings.configuration_set, settings.region)),
         queue=_tried(SettingsError, lambda: EventQueue(url, topic, settings.region)) if url else None,
+        work=_tried(SettingsError, lambda: WorkQueue(work, settings.region)) if work else None,
         quarantine=STATE / "quarantine",
         clock=lambda: datetime.now(UTC),
         patience=patience,

@@ -257,7 +257,7 @@ def _examine(store: Store, ses: Ses, briefing: str, options: Options) -> None:
 
     if not options.takeover and (error := overtaken(store, ses, briefing, ses.place)):
         raise error
-    examining.require_sound(briefing, options.takeover)
+    examining.require_sound(briefing, options.takeover, options.fan_out)
 
 
 def _refuse_local_links(settings: Settings, ses: Ses) -> None:

@@ -3,6 +3,7 @@
     store (in its own words), key, content    the database, the key of the links, the package
     account, identity                         SES answers, out of the sandbox, quota for the audience; sender signed
     events                                    configuration set, event types, queue, a canary that comes back
+    work queue                                where workers mail: that batches can be handed out, and none has died
     turn                                      no other ledger has mailed the briefing
     rendering, unsubscribe                    SES fills the package in; a real POST to the link in it
 
@@ -23,14 +24,15 @@ from pathlib import Path
 from newsletter import issue, tokens
 from newsletter.aftermath import Aftermath
 from newsletter.delivery import Links
-from newsletter.doctor import account, content, events, identity, key, ledger, rendering, unsubscribe
+from newsletter.doctor import account, content, events, identity, key, ledger, queues, rendering, unsubscribe
 from newsletter.errors import PackageError, SesError, SettingsError, StoreError
 from newsletter.finding import Finding, Verdict, broken_by, skipped
 from newsletter.models import Package
 from newsletter.publication import Publication
 from newsletter.ses.account import Account, AccountFacts, Hindrance, SetFacts, Unread
-from newsletter.ses.queue import EventQueue
+from newsletter.ses.queue import EventQueue, QueueFacts
 from newsletter.ses.submit import PRACTICE
+from newsletter.ses.work_queue import WorkQueue
 from newsletter.settings import Settings
 from newsletter.states import State
 from newsletter.store import Counts, Store
@@ -47,6 +49,7 @@ class Part(StrEnum):
     ACCOUNT = "account"
     IDENTITY = "identity"
     EVENTS = "configuration set"
+    WORK = "work queue"
     TURN = "turn"
     CANARY = "events"
     RENDERING = "rendering"
@@ -58,7 +61,7 @@ class Patient:
     """What is examined. What could not even be opened stands here as its error, and becomes a finding.
 
     `package` is what lies in the folder of `month`; both are none ("" and None) where nothing is packaged. `queue` is
-    None where none is set. `site_url` is where the links of mails lead. A canary is waited for with `patience`.
+    None where none is set, `work` the one for workers, None where none mail. `site_url` is where the links of mails lead. A canary is waited for with `patience`.
     """
 
     settings: Settings
@@ -72,6 +75,7 @@ class Patient:
     quarantine: Path
     clock: Callable[[], datetime]
     patience: timedelta = timedelta(seconds=60)
+    work: WorkQueue | SettingsError | None = None
 
 
 def examine(
@@ -103,6 +107,7 @@ _NO_PACKAGE = "nothing is packaged: newsletter build, or newsletter briefing YYY
 _REGION = "Set AWS_REGION, or try everything without AWS: newsletter local-ses -- newsletter doctor"
 _DATABASE = "Restore it from a backup, or name another with STORE_URL."
 _QUEUE = "Set EVENTS_QUEUE_URL and EVENTS_TOPIC_ARN."
+_DEAD_EVENTS = "Bounces and complaints can be among them, which the ledger does not know. See what they are"
 
 
 class _Visit:
@@ -222,9 +227,26 @@ def _way_back(visit: _Visit) -> Iterator[Finding]:
         yield broken_by("queue", queue, _QUEUE)
         return
     try:
-        yield events.queue(queue.backlog() if queue else None, visit.practice)
+        found = queue.facts() if queue else None
     except (SesError, SettingsError) as error:
         yield events.queue(error, visit.practice)
+        return
+    yield events.queue(found, visit.practice)
+    if queue and found and not visit.practice:
+        yield queues.dead_letters("queue", queue.queue_url, found, _DEAD_EVENTS)
+
+
+def _work(visit: _Visit) -> Iterator[Finding]:
+    work = visit.patient.work
+    if work is None:
+        return
+    found: QueueFacts | SesError | SettingsError
+    try:
+        found = work if isinstance(work, SettingsError) else work.facts()
+    except (SesError, SettingsError) as error:
+        found = error
+    url = "" if isinstance(work, SettingsError) else work.queue_url
+    yield from queues.work(url, found, visit.practice)
 
 
 def _turn(visit: _Visit) -> Iterator[Finding]:
@@ -290,6 +312,7 @@ _ROUND: Mapping[Part, Callable[[_Visit], Iterator[Finding]]] = {
     Part.ACCOUNT: _account,
     Part.IDENTITY: _identity,
     Part.EVENTS: _events,
+    Part.WORK: _work,
     Part.TURN: _turn,
     Part.CANARY: _canary,
     Part.RENDERING: _rendering,

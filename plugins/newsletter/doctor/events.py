@@ -13,6 +13,7 @@ from newsletter.doctor.account import unread
 from newsletter.errors import NewsletterError, Refused, SesError, SettingsError
 from newsletter.finding import Finding, broken, broken_by, sound, warning
 from newsletter.ses.account import AccountFacts, Destination, Hindrance, SetFacts, Unread
+from newsletter.ses.queue import QueueFacts
 from newsletter.show import duration
 from newsletter.store import Store
 
@@ -122,23 +123,20 @@ def tracking(
     return sound(line, "nobody is followed")
 
 
-def queue(backlog: tuple[int, int] | SesError | SettingsError | None, practice: bool) -> Finding:
-    """Whether the queue can be read. `backlog` is how many messages wait and how many are hidden; None: not set."""
+def queue(found: QueueFacts | SesError | SettingsError | None, practice: bool) -> Finding:
+    """Whether the queue can be read. `found` is None where none is set."""
     line = "queue"
-    if backlog is None:
+    if found is None:
         return unset(
             line,
             "EVENTS_QUEUE_URL",
             "Subscribe an SQS queue to the SNS topic of the events; set EVENTS_QUEUE_URL and EVENTS_TOPIC_ARN.",
             practice,
         )
-    if isinstance(backlog, NewsletterError):
-        words = backlog.code if isinstance(backlog, Refused) else str(backlog).partition(". ")[0]
+    if isinstance(found, NewsletterError):
+        words = found.code if isinstance(found, Refused) else str(found).partition(". ")[0]
         return broken(line, f"cannot be read: {words}", _QUEUE)
-    waiting, hidden = backlog
-    return sound(
-        line, f"can be read; {waiting + hidden:,} messages wait" if waiting + hidden else "can be read"
-    )
+    return sound(line, f"can be read; {found.waiting:,} messages wait" if found.waiting else "can be read")
 
 
 def canary(

@@ -5,6 +5,7 @@ Source: API reference of SQS (docs.aws.amazon.com/AWSSimpleQueueService/latest/A
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,6 +60,28 @@ class Message:
     receipt: str
     body: str
     receive_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetters:
+    """The queue into which SQS puts what was given out `after` times in vain: its address, and how many lie there (None:
+    these credentials may not ask).
+    """
+
+    url: str
+    after: int
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """How a queue is set up: after how many seconds without a deletion a message comes `again`, and where those end that
+    come too often (None: they do not).
+    """
+
+    waiting: int
+    again: int
+    dead: DeadLetters | None
 
 
 class Queue:
@@ -146,6 +169,32 @@ class Queue:
         except (KeyError, TypeError, ValueError) as error:
             raise SesError(f"SQS: the queue's counts are not in its answer ({error}).") from error
         return waiting, taken + delayed
+
+    def facts(self) -> QueueFacts:
+        """How it is set up, and what lies among its dead letters: two calls. Raises SesError."""
+        names = [*_COUNTS, "VisibilityTimeout", "RedrivePolicy"]
+        found = self._call("get_queue_attributes", AttributeNames=names).get("Attributes", {})
+        try:
+            waiting = sum(int(found[name]) for name in _COUNTS)
+            rule = json.loads(found.get("RedrivePolicy") or "null")
+            dead = (
+                self._dead_letters(rule["deadLetterTargetArn"], int(rule["maxReceiveCount"]))
+                if rule
+                else None
+            )
+            return QueueFacts(waiting, int(found["VisibilityTimeout"]), dead)
+        except (KeyError, TypeError, ValueError) as error:
+            raise SesError(f"SQS: an answer that is not SQS's ({type(error).__name__}: {error}).") from error
+
+    def _dead_letters(self, arn: str, after: int) -> DeadLetters:
+        """They lie in the same region and account (SQS developer guide, "dead-letter queues")."""
+        account, name = arn.rsplit(":", 2)[1:]
+        url = f"{self.queue_url.rsplit('/', 2)[0]}/{account}/{name}"
+        try:
+            waiting, hidden = Queue(url, self._region).backlog()
+        except Refused:
+            return DeadLetters(url, after, None)
+        return DeadLetters(url, after, waiting + hidden)
 
     def _until_done(self, operation: str, entries: dict[str, dict[str, str]], do: str, then: str) -> None:
         """A call for several messages, again for those that SQS left undone. Raises SesError, Refused."""
