@@ -15,6 +15,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from html import escape
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,7 +23,7 @@ from urllib.parse import urlsplit
 from feedgen.entry import FeedEntry
 from feedgen.ext.base import BaseExtension
 from feedgen.feed import FeedGenerator
-from lxml.etree import SubElement
+from lxml.etree import SubElement, register_namespace, tostring
 from pelican import signals
 from pelican.generators import Generator
 
@@ -39,6 +40,9 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _ALL_XML = re.compile("[\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*")
 _ATOM = "{http://www.w3.org/2005/Atom}link"
 _HISTORY = "{http://purl.org/syndication/history/1.0}"
+_CONTENT = "http://purl.org/rss/1.0/modules/content/"
+register_namespace("content", _CONTENT)  # an entry by itself has the prefix that it has in feedgen's document
+_DECLARED = f'<content:encoded xmlns:content="{_CONTENT}">'.encode()
 
 
 class _Archived(BaseExtension):  # type: ignore[misc]  # feedgen has no types
@@ -83,35 +87,56 @@ class Channel:
         return f"{self.folder}atom.xml"
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A piece as it stands in every feed that has it: in RSS, in Atom, and when it last changed."""
+
+    rss: bytes
+    atom: bytes
+    changed: datetime
+
+
+def item(article: Any, publication: Publication) -> Item:
+    """Make a piece's entry. `article` is Pelican's."""
+    entry = _entry(article, publication)
+    return Item(_serial(entry.rss_entry()), _serial(entry.atom_entry()), entry.updated())
+
+
+def _serial(element: Any) -> bytes:
+    alone: bytes = tostring(element, encoding="UTF-8", xml_declaration=False)
+    return alone.replace(_DECLARED, b"<content:encoded>")  # a feed's root says it once for all
+
+
 def documents(
-    articles: Sequence[Any], publication: Publication, channel: Channel
+    articles: Sequence[Any], publication: Publication, channel: Channel, known: dict[str, Item] | None = None
 ) -> Iterator[tuple[str, bytes]]:
     """A feed of any length as (path below output/, bytes), in RSS and in Atom, the newest document first.
 
     `articles` are Pelican's, newest first. Depends on nothing but its arguments: the same content gives the
-    same bytes, whatever the time.
+    same bytes, whatever the time. `known` are pieces' entries that have been made already, by address.
     """
+    known = known or {}
     full = max(0, len(articles) // PAGE - 1)
     oldest_first = articles[::-1]
     for number in reversed(range(full + 1)):
         page = oldest_first[number * PAGE : (number + 1) * PAGE if number < full else None][::-1]
-        entries = [_entry(article, publication) for article in page]
-        yield from _document(entries, publication, channel, number, full)
+        items = [known.get(article.url) or item(article, publication) for article in page]
+        yield from _document(items, publication, channel, number, full)
 
 
 def newest(
-    articles: Sequence[Any], publication: Publication, channel: Channel, known: dict[str, FeedEntry]
+    articles: Sequence[Any], publication: Publication, channel: Channel, known: dict[str, Item]
 ) -> Iterator[tuple[str, bytes]]:
     """A feed of the newest alone, in RSS and in Atom. `known` are the entries of other such feeds, by address, and grows."""
     for article in articles[:NEWEST]:
         if article.url not in known:
-            known[article.url] = _entry(article, publication)
-    entries = [known[article.url] for article in articles[:NEWEST]]
-    return _document(entries, publication, channel, 0, 0)
+            known[article.url] = item(article, publication)
+    items = [known[article.url] for article in articles[:NEWEST]]
+    return _document(items, publication, channel, 0, 0)
 
 
 def _document(
-    entries: Sequence[FeedEntry], publication: Publication, channel: Channel, number: int, full: int
+    items: Sequence[Item], publication: Publication, channel: Channel, number: int, full: int
 ) -> Iterator[tuple[str, bytes]]:
     feed = FeedGenerator()
     feed.title(_xml(channel.title))
@@ -119,12 +144,10 @@ def _document(
     feed.language(publication.language)
     feed.generator("Monthly Briefing, with python-feedgen")
     feed.author(name=_xml(publication.house))
-    changed = max((entry.updated() for entry in entries), default="1970-01-01T00:00:00+00:00")
+    changed = max((each.changed for each in items), default="1970-01-01T00:00:00+00:00")
     feed.updated(changed)
     feed.lastBuildDate(changed)
     feed.register_extension("archived", extension_class_feed=_Archived)
-    for entry in entries:
-        feed.add_entry(entry, order="append")
     for current, kind in ((channel.rss, "rss"), (channel.atom, "atom")):
         stem, ending = os.path.splitext(current)
         path = f"{stem}-{number + 1}{ending}" if number < full else current
@@ -139,8 +162,11 @@ def _document(
             feed.archived.links["prev-archive"] = f"{publication.site_url}/{stem}-{number}{ending}"
         if number < full:
             feed.archived.links["current"] = f"{publication.site_url}/{current}"
-        document: bytes = feed.rss_str() if kind == "rss" else feed.atom_str()
-        yield path, document + b"\n"
+        # The pieces come last in both forms: feedgen's document without any, and they before its end.
+        frame: bytes = feed.rss_str() if kind == "rss" else feed.atom_str()
+        end = b"</channel></rss>" if kind == "rss" else b"</feed>"
+        pieces = [each.rss if kind == "rss" else each.atom for each in items]
+        yield path, b"".join((frame.removesuffix(end), *pieces, end, b"\n"))
 
 
 def json_feed(articles: Sequence[Any], publication: Publication, channel: Channel) -> bytes:
@@ -246,14 +272,14 @@ class FeedWriter(Generator):  # type: ignore[misc]  # pelican has no types
             return
         publication: Publication = self.settings["PUBLICATION"]
         articles = self.context["articles"]
-        channel = everything(publication)
-        for name, document in documents(articles, publication, channel):
-            self._write(name, document)
-        self._write(f"{channel.folder}feed.json", json_feed(articles, publication, channel))
-        known: dict[str, FeedEntry] = {}
+        known: dict[str, Item] = {}
         for channel, some in channels(self.context, publication):
             for name, document in newest(some, publication, channel, known):
                 self._write(name, document)
+        channel = everything(publication)
+        for name, document in documents(articles, publication, channel, known):
+            self._write(name, document)
+        self._write(f"{channel.folder}feed.json", json_feed(articles, publication, channel))
 
     def _write(self, name: str, document: bytes) -> None:
         target = os.path.join(self.output_path, name)

@@ -13,6 +13,7 @@ from pelican import signals
 from pelican.generators import ArticlesGenerator, Generator
 from pelican.utils import clean_output_dir
 
+from newsletter.compiled import Compiled
 from newsletter.errors import SettingsError
 from newsletter.proof import check
 
@@ -84,6 +85,10 @@ def _set_up(generator: Generator) -> None:
 def _begin(pelican: Any) -> None:
     gc.disable()  # a build makes objects and keeps them: collecting finds nothing and takes a tenth of the time
     settings, templates = pelican.settings, os.path.join(pelican.theme, "templates")
+    # A template that a build has loaded stays as it was then.
+    settings["JINJA_ENVIRONMENT"] = {
+        "bytecode_cache": Compiled(), "auto_reload": False, **settings["JINJA_ENVIRONMENT"]
+    }  # fmt: skip
     if _is_ours(pelican.theme):
         settings["PAGINATED_TEMPLATES"].pop("index", None)  # our front page shows the newest and leads on
         return

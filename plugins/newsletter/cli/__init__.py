@@ -8,28 +8,6 @@ from __future__ import annotations
 
 import click
 
-from newsletter.cli import (
-    answers,
-    check,
-    doctor,
-    erratum,
-    events,
-    importing,
-    latecomers,
-    local,
-    migrating,
-    new,
-    post,
-    preview,
-    proof,
-    publish,
-    publishing,
-    sending,
-    status,
-    web,
-    worker,
-)
-from newsletter.cli.subscribers import subscribers
 from newsletter.cli.words import Group
 
 
@@ -39,20 +17,49 @@ def main() -> None:
     """From Markdown to the inbox: build the site, package a month's briefing, mail it through Amazon SES."""
 
 
-main.add_section("Writing", new.new, importing.import_, check.check, preview.preview, proof.proof)
-main.add_section("Publishing", publish.build, publish.briefing, publishing.publish)
+main.add_section(
+    "Writing",
+    {
+        "new": "new.new",
+        "import": "importing.import_",
+        "check": "check.check",
+        "preview": "preview.preview",
+        "proof": "proof.proof",
+    },
+)
+main.add_section(
+    "Publishing",
+    {"build": "publish.build", "briefing": "publish.briefing", "publish": "publishing.publish"},
+)
 main.add_section(
     "Mailing",
-    doctor.doctor,
-    status.show,
-    sending.send,
-    worker.worker,
-    latecomers.latecomers,
-    erratum.erratum,
-    erratum.withdraw,
+    {
+        "doctor": "doctor.doctor",
+        "show": "status.show",
+        "send": "sending.send",
+        "worker": "worker.worker",
+        "latecomers": "latecomers.latecomers",
+        "erratum": "erratum.erratum",
+        "withdraw": "erratum.withdraw",
+    },
 )
 main.add_section(
-    "What became of it", status.status, events.events, answers.audit, answers.resolve, status.discard
+    "What became of it",
+    {
+        "status": "status.status",
+        "events": "events.events",
+        "audit": "answers.audit",
+        "resolve": "answers.resolve",
+        "discard": "status.discard",
+    },
 )
-main.add_section("Subscribers", subscribers, web.web, post.post, migrating.migrate)
-main.add_section("Trying it on this machine", local.serve, local.local_ses)
+main.add_section(
+    "Subscribers",
+    {
+        "subscribers": "subscribers.subscribers",
+        "web": "web.web",
+        "post": "post.post",
+        "migrate": "migrating.migrate",
+    },
+)
+main.add_section("Trying it on this machine", {"serve": "local.serve", "local-ses": "local.local_ses"})

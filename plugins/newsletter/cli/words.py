@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import click
@@ -41,23 +42,37 @@ class _Mailing(click.ParamType[str]):
 
 
 class Commands(click.Group):
-    """Commands that are listed by what they are for, each with the whole of its first sentence."""
+    """Commands that are listed by what they are for, each with the whole of its first sentence.
+
+    Each is imported when it is asked for: whoever calls one does not wait for what the others need.
+    """
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        self._sections: dict[str, list[str]] = {}
+        self._sections: dict[str, dict[str, str]] = {}
 
-    def add_section(self, heading: str, *commands: click.Command) -> None:
-        """Add commands, and list them below a heading."""
-        for command in commands:
-            self.add_command(command)
-            self._sections.setdefault(heading, []).append(command.name or "")
+    def add_section(self, heading: str, places: dict[str, str]) -> None:
+        """Add commands by name, each with its module and function below newsletter.cli, and list them below a heading."""
+        self._sections[heading] = places
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name, in the order of --help."""
+        return [name for places in self._sections.values() for name in places]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command of that name; None if there is none."""
+        place = next((places[cmd_name] for places in self._sections.values() if cmd_name in places), "")
+        if not place:
+            return None
+        module, _, function = place.rpartition(".")
+        command: click.Command = getattr(import_module(f"newsletter.cli.{module}"), function)
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands for --help: a sentence that breaks off tells nobody what to choose."""
-        for heading, names in self._sections.items():
+        for heading, places in self._sections.items():
             with formatter.section(heading):
-                formatter.write_dl([(name, self._sentence(ctx, name)) for name in names])
+                formatter.write_dl([(name, self._sentence(ctx, name)) for name in places])
 
     def _sentence(self, ctx: click.Context, name: str) -> str:
         command = self.get_command(ctx, name)

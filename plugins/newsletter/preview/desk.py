@@ -11,16 +11,15 @@ import shutil
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jinja2 import BytecodeCache, TemplateError
-from jinja2.bccache import Bucket
+from jinja2 import TemplateError
 from pelican.generators import StaticGenerator
 
 from newsletter import search
+from newsletter.compiled import Compiled
 from newsletter.editions import EditionWriter
 from newsletter.errors import Finding, NewsletterError, Severity
 from newsletter.feed import FeedWriter
@@ -86,7 +85,7 @@ class Desk:
         self._was: dict[str, str] = {}  # place of a page → the file it was made of, also of former states
         self.asked_at = 0.0  # when a page was last asked for, in the seconds of time.monotonic
         self._seen: dict[str, str] = {}  # every page that was looked at, as it last was
-        self._compiled = _Compiled()
+        self._compiled = Compiled()
         self.state = State()
         shutil.rmtree(_OUTPUT, ignore_errors=True)
         _OUTPUT.mkdir(parents=True)
@@ -272,23 +271,3 @@ def note(reading: Reading, output: Path) -> tuple[Book, list[Finding]]:
         except (TemplateError, NewsletterError, OSError) as error:
             findings.extend(findings_of(error))
     return book, findings
-
-
-class _Compiled(BytecodeCache):
-    """The theme's templates, compiled once for all generators and all readings."""
-
-    def __init__(self) -> None:
-        self._buckets: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        """Called by Jinja, which looks itself whether the template has changed."""
-        with suppress(KeyError):
-            bucket.bytecode_from_string(self._buckets[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        """Called by Jinja after it has compiled one."""
-        self._buckets[bucket.key] = bucket.bytecode_to_string()
-
-    def clear(self) -> None:
-        """Forget all of them."""
-        self._buckets.clear()

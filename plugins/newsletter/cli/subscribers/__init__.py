@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import click
 
-from newsletter.cli.subscribers import exporting, importing, numbers, one, replaying, suppressing
 from newsletter.cli.words import Commands
 
 
@@ -19,7 +18,30 @@ def subscribers() -> None:
     """The list of those who want the briefing."""
 
 
-subscribers.add_section("The list", importing.import_, exporting.export, numbers.stats)
-subscribers.add_section("One subscriber", one.add, one.show, one.unsubscribe, one.erase)
-subscribers.add_section("One address", suppressing.suppress, suppressing.unsuppress)
-subscribers.add_section("Upkeep", numbers.prune, replaying.replay)
+subscribers.add_section(
+    "The list",
+    {
+        "import": "subscribers.importing.import_",
+        "export": "subscribers.exporting.export",
+        "stats": "subscribers.numbers.stats",
+    },
+)
+subscribers.add_section(
+    "One subscriber",
+    {
+        "add": "subscribers.one.add",
+        "show": "subscribers.one.show",
+        "unsubscribe": "subscribers.one.unsubscribe",
+        "erase": "subscribers.one.erase",
+    },
+)
+subscribers.add_section(
+    "One address",
+    {
+        "suppress": "subscribers.suppressing.suppress",
+        "unsuppress": "subscribers.suppressing.unsuppress",
+    },
+)
+subscribers.add_section(
+    "Upkeep", {"prune": "subscribers.numbers.prune", "replay": "subscribers.replaying.replay"}
+)
