@@ -78,6 +78,12 @@ TAG_URL = "topics/{slug}/"
 TAG_SAVE_AS = "topics/{slug}/index.html"
 AUTHOR_URL = "desks/{slug}/"
 AUTHOR_SAVE_AS = "desks/{slug}/index.html"
+CATEGORIES_URL = "regions/"
+CATEGORIES_SAVE_AS = "regions/index.html"
+TAGS_URL = "topics/"
+TAGS_SAVE_AS = "topics/index.html"
+AUTHORS_URL = "desks/"
+AUTHORS_SAVE_AS = "desks/index.html"
 PAGE_URL = "{slug}/"
 PAGE_SAVE_AS = "{slug}/index.html"
 BRIEFING_URL = "briefings/{month}/"
@@ -92,7 +98,9 @@ DRAFT_SAVE_AS = ""
 DRAFT_PAGE_URL = ""
 DRAFT_PAGE_SAVE_AS = ""
 
-DIRECT_TEMPLATES = ["index", "archives", "briefings", "forecasts", "glossary", "search", "404"]
+DIRECT_TEMPLATES = [
+    "index", "archives", "categories", "tags", "authors", "briefings", "forecasts", "glossary", "search", "404",
+]  # fmt: skip
 SEARCH_URL = "search/"
 SEARCH_SAVE_AS = "search/index.html"
 NEWSLETTER_SEARCH = True

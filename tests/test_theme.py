@@ -31,6 +31,9 @@ KINDS = {
     "region": "/regions/iraq/",
     "topic": "/topics/armed-groups/",
     "desk": "/desks/iraq-desk/",
+    "regions": "/regions/",
+    "topics": "/topics/",
+    "desks": "/desks/",
     "archive": "/analyses/",
     "briefing": "/briefings/2020-10/",
     "briefings": "/briefings/",
@@ -281,6 +284,22 @@ def test_links_within_the_site_lead_somewhere(site: Path) -> None:
             assert address.startswith("/"), (file, link)
             target = site / unquote(address).strip("/")
             assert (target / "index.html" if address.endswith("/") else target).is_file(), (file, link)
+
+
+def test_whoever_cuts_an_address_short_finds_a_page(site: Path) -> None:
+    pages = {page.parent for page in site.rglob("index.html")}
+    above = {folder for page in pages for folder in page.parents if folder.is_relative_to(site)}
+    assert above <= pages
+
+
+def test_the_newest_piece_of_each_region_stands_beside_its_name(site: Path) -> None:
+    entries = tree(site, "/regions/").xpath("//li[@class='entry']")
+    said = [[link.get("href") for link in entry.xpath(".//a")] for entry in entries]
+    assert said == [
+        ["/regions/gulf/", "/analyses/2020/gulf/"],
+        ["/regions/iraq/", PIECE],
+        ["/regions/world/", BARE],
+    ]
 
 
 def test_the_first_key_press_offers_to_skip_to_the_text(page: Page) -> None:

@@ -1,10 +1,11 @@
-"""Pelican plugin: what an analysis is, for programs that read its page: JSON-LD in the words of schema.org.
+"""Pelican plugin: what an analysis is, and where a page stands, for programs: JSON-LD in the words of schema.org.
 
 Source: schema.org/AnalysisNewsArticle, schema.org/BreadcrumbList.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -42,18 +43,25 @@ def facts(article: Any, description: str, publication: Publication, archive: str
     steps = [("Analyses", f"{site}/{archive}"), (article.title, address)]
     if category:
         steps.insert(1, (category.name, f"{site}/{category.url}"))
-    crumbs = [
+    return {"@context": "https://schema.org", "@graph": [piece, _way(steps)]}
+
+
+def crumbs(steps: Sequence[tuple[str, str]], site_url: str) -> dict[str, Any]:
+    """The way to a page, as JSON-LD: (name, address below the site's) from the top to the page itself."""
+    return {"@context": "https://schema.org"} | _way([(name, f"{site_url}/{to}") for name, to in steps])
+
+
+def _way(steps: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    items = [
         {"@type": "ListItem", "position": number, "name": name, "item": item}
         for number, (name, item) in enumerate(steps, start=1)
     ]
-    return {
-        "@context": "https://schema.org",
-        "@graph": [piece, {"@type": "BreadcrumbList", "itemListElement": crumbs}],
-    }
+    return {"@type": "BreadcrumbList", "itemListElement": items}
 
 
 def _offer(generator: Generator) -> None:
     settings = generator.settings
+    generator.env.filters["crumbs"] = partial(crumbs, site_url=settings["PUBLICATION"].site_url)
     generator.env.filters["facts"] = partial(
         facts, publication=settings["PUBLICATION"], archive=settings["ARCHIVES_URL"]
     )

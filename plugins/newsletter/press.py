@@ -58,7 +58,7 @@ def _unchanged(content: str, _siteurl: str) -> str:
 
 _GLOBALS = (
     "PUBLICATION", "SITE_ROOT", "SITEURL", "NEWSLETTER_FEED", "THEME_STATIC_DIR",
-    "ARCHIVES_URL", "BRIEFINGS_URL", "SEARCH_URL",
+    "ARCHIVES_URL", "BRIEFINGS_URL", "SEARCH_URL", "FORECASTS_URL", "CATEGORIES_URL", "TAGS_URL", "AUTHORS_URL",
 )  # fmt: skip
 
 
