@@ -233,7 +233,7 @@ def _way_back(visit: _Visit) -> Iterator[Finding]:
         return
     yield events.queue(found, visit.practice)
     if queue and found and not visit.practice:
-        yield queues.dead_letters("queue", queue.queue_url, found, _DEAD_EVENTS)
+        yield queues.dead_letters("dead events", queue.queue_url, found, _DEAD_EVENTS)
 
 
 def _work(visit: _Visit) -> Iterator[Finding]:

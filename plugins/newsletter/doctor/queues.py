@@ -33,8 +33,8 @@ def work(url: str, found: QueueFacts | SesError | SettingsError, practice: bool)
     if found.again < _LEAST and not practice:
         yield warning(
             line,
-            f"a message comes again after {found.again} seconds, and a call may take {_LEAST}: it is given to a second "
-            "worker, in vain, and at last put among the dead letters",
+            f"a message comes again after {found.again} seconds, and a call may take {_LEAST}: a second worker "
+            "gets it, in vain",
             f"aws sqs set-queue-attributes --queue-url {url} --attributes VisibilityTimeout=120 (720 for functions)",
         )
     else:
@@ -50,25 +50,24 @@ def work(url: str, found: QueueFacts | SesError | SettingsError, practice: bool)
 
 def dead_letters(line: str, url: str, found: QueueFacts, why: str) -> Finding:
     """Whether a queue sets aside what nobody can do, and whether something lies there. `why` begins what to do then."""
-    name = f"{line}, dead letters"
     if found.dead is None:
         rule = r'{"RedrivePolicy": "{\"deadLetterTargetArn\": \"ARN\", \"maxReceiveCount\": \"5\"}"}'
         return warning(
-            name,
+            line,
             "there is no place for them: what nobody can do comes again until SQS deletes it, unseen",
             f"Make a second queue, and name its ARN: aws sqs set-queue-attributes --queue-url {url} --attributes '{rule}'",
         )
     if found.dead.count is None:
         return warning(
-            name,
+            line,
             "these credentials may not ask how many there are",
             f"Allow them sqs:GetQueueAttributes on {found.dead.url}.",
         )
     if found.dead.count:
         return warning(
-            name,
+            line,
             f"{found.dead.count:,} message{'s' * (found.dead.count > 1)} given out {found.dead.after} times, in vain each time",
             f"{why}: aws sqs receive-message --queue-url {found.dead.url}; back to where they were: aws sqs "
             "start-message-move-task --source-arn THAT-QUEUES-ARN",
         )
-    return sound(name, f"none; after {found.dead.after} times in vain a message is put there")
+    return sound(line, f"none; after {found.dead.after} times in vain a message is put there")
