@@ -41,7 +41,7 @@ def work(url: str, found: QueueFacts | SesError | SettingsError, practice: bool)
         yield sound(line, f"batches can be handed out{waiting}")
     if not practice:
         yield dead_letters(
-            line,
+            "dead batches",
             url,
             found,
             "The next newsletter send --fan-out hands those batches out again by itself. See why",
