@@ -9,8 +9,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from newsletter.errors import StoreError
 from newsletter.states import Evidence, State
 from newsletter.store import Outcome, Sighting, Store, open_store
+from newsletter.store.dynamodb.form import KEY, VERSION
+from newsletter.store.dynamodb.table import Table
 from tests.door_contract import DoorContract
 from tests.dynamo_proxy import Proxy, between
 from tests.dynamo_world import CREDENTIALS, fresh
@@ -52,6 +55,50 @@ class TestDynamoDoor(DoorContract):
 
 class TestDynamoFanOut(FanOutContract):
     pass
+
+
+def _noted(url: str, version: int) -> None:
+    """Have the table say that this version wrote it."""
+    Table(url).put_all([{"pk": KEY[0], "sk": KEY[1], "n": version}])
+
+
+@pytest.mark.parametrize(
+    ("version", "words"), [(VERSION + 1, "newer version of this program"), (VERSION - 1, "older version")]
+)
+def test_a_table_of_another_program_is_left_alone(
+    url: str, another: Callable[[], Store], version: int, words: str
+) -> None:
+    with closing(another()) as before:
+        fill(before, 1)
+        before.freeze(PACKAGE, NOW)
+    _noted(url, version)
+    with closing(another()) as store:
+        for step in (
+            lambda: store.claim("2020-10", 50, "a1", NOW),
+            lambda: store.sends(),
+            lambda: store.unsubscribe(b"x" * 16, NOW),
+            lambda: store.freeze(PACKAGE, NOW),
+        ):
+            with pytest.raises(StoreError, match=words):
+                step()
+        assert words in {finding.name: finding for finding in store.health()}["schema"].words
+    _noted(url, VERSION)
+    with closing(another()) as store:
+        assert store.counts("2020-10").states == {State.PENDING: 1}
+        assert {finding.name: finding for finding in store.health()}["schema"].words == f"version {VERSION}"
+
+
+def test_a_table_that_says_nothing_of_its_form_is_of_the_first_and_says_so_once_it_is_mailed_from(
+    url: str, another: Callable[[], Store]
+) -> None:
+    Table(url).delete_all([KEY])  # as infra/template.yaml makes it
+    with closing(another()) as store:
+        fill(store, 1)
+        assert Table(url).get(KEY) is None
+        store.freeze(PACKAGE, NOW)
+    noted = Table(url).get(KEY)
+    assert noted
+    assert noted["n"] == VERSION
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from newsletter.errors import NewsletterError
-from newsletter.finding import Finding, broken, sound, warning
+from newsletter.errors import NewsletterError, StoreError
+from newsletter.finding import Finding, Verdict, broken, broken_by, sound, warning
+from newsletter.store.dynamodb.form import KEY, VERSION
 from newsletter.store.dynamodb.journal import SUFFIX
 from newsletter.store.dynamodb.table import Table
 from newsletter.store.dynamodb.work import Base
@@ -22,7 +23,16 @@ class DynamoHealth(Base):
             except NewsletterError as error:
                 mend = "newsletter migrate --make makes both tables, and infra/template.yaml does. See docs/operators.md."
                 found.append(broken(name, str(error), mend))
+        if not any(one.verdict is Verdict.BROKEN for one in found):
+            found.append(self._form())
         return found
+
+    def _form(self) -> Finding:
+        try:
+            self.table.get(KEY)  # whoever asks for anything is told of another form
+        except StoreError as error:
+            return broken_by("schema", error, "Update the program on every machine that opens this table.")
+        return sound("schema", f"version {VERSION}")
 
 
 def _there(name: str, table: Table) -> Finding:

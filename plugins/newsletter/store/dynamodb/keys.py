@@ -28,6 +28,7 @@
     COUNT                         SUBSCRIBER | <month>   the last number; how many left in a month
     PACE                          <SES>                  up to when the account's time has been given out
     LEASE                         <what>                 who may do something alone (lease.py)
+    SCHEMA                        VERSION                which version of all this it is (form.py)
 
 Nothing is found by looking through all of the table, and there is no second index: one would be behind the table by
 a moment, and the ledger decides by what is in it now.

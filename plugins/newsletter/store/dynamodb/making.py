@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from newsletter.errors import StoreError
+from newsletter.store.dynamodb.form import FormedTable
 from newsletter.store.dynamodb.journal import SUFFIX
 from newsletter.store.dynamodb.table import Table
 
@@ -19,6 +20,7 @@ def make_tables(url: str) -> bool:
             TableName=table.name,
             TimeToLiveSpecification={"Enabled": True, "AttributeName": "expires"},
         )
+        FormedTable(url).stamp()
     return any(made)
 
 
