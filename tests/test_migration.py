@@ -61,6 +61,8 @@ def fill_with_everything(store: Store) -> None:
     store.block("blocked@example.org", digests, NOW, "by letter")
     store.take_turn("2020-10 there", 1, "owner", NOW)
     store.turn_taken("2020-10 there", 1, NOW)
+    assert store.open_turn("2020-10 there", 1, NOW + timedelta(minutes=1))
+    store.stop_turn("2020-10 there", 1, "a brake")
     store.freeze(WHOLE, NOW, "there")
     assert store.claim("2020-10", 1, "a0", NOW)
     store.hold_orphans("2020-10", NOW)
@@ -87,7 +89,7 @@ def sums(store: Store) -> dict[tuple[Kind, str], object]:
     for kind in Kind:
         for briefing in ("2020-10",) if kind in (Kind.RECIPIENT, Kind.EXCLUSION) else ("",):
             summing = Summing()
-            assert list(summing.passing(store.rows(kind, briefing))), kind  # there is something of each
+            assert list(summing.passing(store.rows(kind, briefing, NOW))), kind  # there is something of each
             found[kind, briefing] = summing.sum
     return found
 
@@ -96,8 +98,8 @@ def test_all_of_a_store_is_the_same_after_it_has_moved_there_and_back(
     filled: Store, dynamo: str, tmp_path: Path
 ) -> None:
     there, back = open_store(dynamo), open_store(f"sqlite:///{tmp_path / 'back' / 'newsletter.db'}")
-    move(filled, there)
-    move(there, back)
+    move(filled, there, at=NOW)
+    move(there, back, at=NOW)
     assert sums(filled) == sums(there) == sums(back)
     for store in (there, back):
         assert store.counts("2020-10") == filled.counts("2020-10")
@@ -115,10 +117,40 @@ def test_all_of_a_store_is_the_same_after_it_has_moved_there_and_back(
     back.close()
 
 
+def test_a_limit_that_is_reached_lets_nobody_in_because_of_a_move(
+    filled: Store, dynamo: str, tmp_path: Path
+) -> None:
+    """There and back; what is counted in an hour that is over is left behind."""
+    hour, day = (Limit("network", 3, timedelta(hours=hours)) for hours in (1, 24))
+    for number in range(3):
+        assert filled.ask(letter(f"r{number}@example.org"), [hour, day])
+    there, back = open_store(dynamo), open_store(f"sqlite:///{tmp_path / 'back' / 'newsletter.db'}")
+    move(filled, there, at=NOW)
+    move(there, back, at=NOW)
+    for store in (there, back):
+        assert not store.ask(letter("again@example.org"), [hour, day])
+        assert store.counted(hour, NOW) == store.counted(day, NOW) == 3
+        counts = [row["seconds"] for row in store.rows(Kind.LIMIT, at=NOW) if row["key"] == "network"]
+        assert sorted(counts) == [3600, 86400]
+        later = store.rows(Kind.LIMIT, at=NOW + timedelta(hours=1))
+        assert [row["seconds"] for row in later if row["key"] == "network"] == [86400]
+        assert not list(store.rows(Kind.LIMIT))  # by now all of it is over
+    back.close()
+
+
+def test_a_mailing_that_was_stopped_stays_stopped(filled: Store, dynamo: str) -> None:
+    store = open_store(dynamo)
+    move(filled, store, at=NOW)
+    turn = store.turn("2020-10 there")
+    assert turn
+    assert (turn.open_until, turn.stopped) == (NOW + timedelta(minutes=1), "a brake")
+    assert not store.open_turn("2020-10 there", 1, NOW + timedelta(hours=1))
+
+
 def test_what_happens_afterwards_finds_what_was_moved(filled: Store, dynamo: str) -> None:
     """Events still come, links are still used, and nobody gets a number that another has had."""
     store = open_store(dynamo)
-    move(filled, store)
+    move(filled, store, at=NOW)
     late = replace(sighting(59, Evidence.COMPLAINT), attempt="a2", recipient="reader058@example.org")
     assert store.apply([late], NOW, digests) == 1
     assert store.suppression("reader058@example.org", digests)
@@ -141,7 +173,7 @@ def test_nothing_moves_while_a_briefing_is_being_sent(filled: Store, dynamo: str
     filled.freeze(replace(WHOLE, month="2020-11"), NOW)
     target = open_store(dynamo)
     with pytest.raises(StoreError, match=r"2020-11: is being sent: .* Nothing was moved"):
-        move(filled, target)
+        move(filled, target, at=NOW)
     assert target.subscription_counts() == {}
 
 
@@ -149,7 +181,7 @@ def test_a_store_in_use_is_not_moved_into(filled: Store, dynamo: str) -> None:
     target = open_store(dynamo)
     target.import_subscribers([person("somebody")])
     with pytest.raises(StoreError, match="it is in use, and nothing was moved"):
-        move(filled, target)
+        move(filled, target, at=NOW)
     assert target.subscription_counts() == {Subscription.CONFIRMED: 1}
 
 
@@ -163,18 +195,18 @@ def test_a_move_that_was_cut_off_goes_on_where_it_was(filled: Store, dynamo: str
 
     target = open_store(dynamo)
     with pytest.raises(KeyboardInterrupt):
-        move(filled, target, cut)
-    again = move(filled, target)
+        move(filled, target, cut, at=NOW)
+    again = move(filled, target, at=NOW)
     assert [moved.already for moved in again][:6] == [True] * 5 + [False]
     assert sums(filled) == sums(target)
-    assert all(moved.already for moved in move(filled, target))
+    assert all(moved.already for moved in move(filled, target, at=NOW))
 
 
 def test_a_row_that_is_not_the_same_is_told(filled: Store, dynamo: str) -> None:
     target = open_store(dynamo)
     target.suppress("of.nobody@example.org", "operator", NOW, "only here")
     with pytest.raises(StoreError, match=r"The suppressions are not the same: 3 rows .* 4 in the target"):
-        move(filled, target)
+        move(filled, target, at=NOW)
 
 
 def test_the_command_says_how_much_there_is_and_that_it_is_the_same(

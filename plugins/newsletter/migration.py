@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from newsletter.errors import StoreError
 from newsletter.states import OPEN
@@ -31,22 +32,28 @@ class Moved:
     already: bool
 
 
-def move(source: Store, target: Store, told: Callable[[Moved], None] = lambda moved: None) -> list[Moved]:
-    """Take everything over from `source` into `target`, and compare both. `told` hears of each part that is done.
+def move(
+    source: Store,
+    target: Store,
+    told: Callable[[Moved], None] = lambda moved: None,
+    at: datetime | None = None,
+) -> list[Moved]:
+    """Take everything over from `source` into `target`, and compare both. `told` hears of each part that is done. `at` is
+    the moment (None: now) as of which limits are counted, since some counts are over before the end of the move.
 
     Nobody else may write to either; both postmen are kept out. Raises StoreError: while a sending is open, if the
     target has what the source has not, or if they are not the same at the end.
     """
-    done = []
+    done, at = [], at or datetime.now(UTC)
     with source.posting(), target.posting():
         _refuse_open(source, target)
         _refuse_foreign(source, target)
         for kind, briefing in _parts(source):
-            moved = _move(source, target, kind, briefing)
+            moved = _move(source, target, kind, briefing, at)
             told(moved)
             done.append(moved)
         for moved in done:
-            if _sum(source, moved.kind, moved.briefing) != moved.sum:
+            if _sum(source, moved.kind, moved.briefing, at) != moved.sum:
                 raise StoreError(
                     f"The {_words(moved.kind, moved.briefing)} have changed while they were taken over. "
                     "Stop the door and everything else that writes, and run the same command again."
@@ -62,13 +69,13 @@ def _parts(source: Store) -> Iterator[tuple[Kind, str]]:
             yield kind, ""
 
 
-def _move(source: Store, target: Store, kind: Kind, briefing: str) -> Moved:
-    there = _sum(source, kind, briefing)
-    if _sum(target, kind, briefing) == there:
+def _move(source: Store, target: Store, kind: Kind, briefing: str, at: datetime) -> Moved:
+    there = _sum(source, kind, briefing, at)
+    if _sum(target, kind, briefing, at) == there:
         return Moved(kind, briefing, there, already=True)
     passing = Summing()
-    target.take(kind, passing.passing(source.rows(kind, briefing)), briefing)
-    here = _sum(target, kind, briefing)
+    target.take(kind, passing.passing(source.rows(kind, briefing, at)), briefing)
+    here = _sum(target, kind, briefing, at)
     if here != passing.sum:
         raise _differ(kind, briefing, passing.sum, here)
     return Moved(kind, briefing, passing.sum, already=False)
@@ -95,9 +102,9 @@ def _refuse_foreign(source: Store, target: Store) -> None:
             )
 
 
-def _sum(store: Store, kind: Kind, briefing: str) -> Sum:
+def _sum(store: Store, kind: Kind, briefing: str, at: datetime) -> Sum:
     summing = Summing()
-    for _ in summing.passing(store.rows(kind, briefing)):
+    for _ in summing.passing(store.rows(kind, briefing, at)):
         pass
     return summing.sum
 

@@ -1,7 +1,8 @@
 """Taking a store over into another: every row as plain values, the same from every store.
 
 A row names bytes in hex and moments as ISO 8601 texts. Two stores hold the same if, kind by kind, they have the same
-rows; their order counts for nothing, and neither does how a store keeps them.
+rows; their order counts for nothing, and neither does how a store keeps them. What is left behind is over with the
+process that had it: leases, the account's time that was given out, and counts of an hour or a day that has ended.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from hashlib import sha256
 from typing import Any, Protocol
@@ -31,6 +33,7 @@ class Kind(StrEnum):
     HISTORY = "history"
     LETTER = "letters"
     FORM = "forms"
+    LIMIT = "limit counts"
     TURN = "turns"
     CANARY = "canaries"
     STRAY = "events of unknown mails"
@@ -60,7 +63,8 @@ COLUMNS: Mapping[Kind, tuple[str, ...]] = {
         "id", "kind", "state", "address", "address_key", "public_id", "asked_at", "asked_ip", "form", "words", "mailed_at",
         "message_id", "evidence", "changed_at", "through", "mailbox",
     ),
-    Kind.TURN: ("book", "number", "owner", "made_at", "taken_at"),
+    Kind.LIMIT: ("key", "seconds", "stretch", "count"),
+    Kind.TURN: ("book", "number", "owner", "made_at", "taken_at", "open_until", "stopped"),
     Kind.CANARY: ("id", "mailed_at", "seen_at"),
     Kind.STRAY: ("message_id", "kind", "at", "recipient", "detail"),
     Kind.RECIPIENT: (
@@ -126,8 +130,10 @@ def missing_lines(rows: Iterable[Row], here: Iterable[Line]) -> list[Line]:
 class Moving(Protocol):
     """What taking a store over needs of both."""
 
-    def rows(self, kind: Kind, briefing: str = "") -> Iterator[Row]:
-        """Every row of a kind (of a sending, for those in OF_A_SENDING), with the columns of COLUMNS."""
+    def rows(self, kind: Kind, briefing: str = "", at: datetime | None = None) -> Iterator[Row]:
+        """Every row of a kind (of a sending, for those in OF_A_SENDING), with the columns of COLUMNS; of limit counts those
+        whose stretch of time is not over `at` that moment (None: now).
+        """
         ...
 
     def take(self, kind: Kind, rows: Iterable[Row], briefing: str = "") -> None:

@@ -179,5 +179,9 @@ def order() -> str:
 
 def tally(key: str, seconds: int, stretch: int) -> Key:
     """How often something has happened in a stretch of time."""
-    end = datetime.fromtimestamp((stretch + 1) * seconds, UTC)
-    return f"TALLY#{end.date().isoformat()}", f"{key}#{seconds}#{stretch}"
+    return tallies(datetime.fromtimestamp((stretch + 1) * seconds, UTC)), f"{key}#{seconds}#{stretch}"
+
+
+def tallies(day: datetime) -> str:
+    """The partition of what was counted in stretches that end on that day, in UTC."""
+    return f"TALLY#{day.astimezone(UTC).date().isoformat()}"

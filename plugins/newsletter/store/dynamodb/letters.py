@@ -325,8 +325,13 @@ def _tally(limit: Limit, at: datetime) -> Key:
 
 
 def _count(work: Work, limit: Limit, at: datetime) -> bool:
-    end = (limit.stretch(at) + 1) * int(limit.window.total_seconds())
-    return work.add(_tally(limit, at), most=limit.most, expires=end + int(COUNTS_KEPT.total_seconds()))
+    expires = tally_expires(int(limit.window.total_seconds()), limit.stretch(at))
+    return work.add(_tally(limit, at), most=limit.most, expires=expires)
+
+
+def tally_expires(seconds: int, stretch: int) -> int:
+    """When DynamoDB may delete what was counted in a stretch of so many seconds: seconds since 1970."""
+    return (stretch + 1) * seconds + int(COUNTS_KEPT.total_seconds())
 
 
 def _nobodys(letter: Letter) -> Letter:

@@ -6,6 +6,7 @@ import json
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import Any
 
@@ -14,7 +15,7 @@ from newsletter.store.dynamodb import batch, keys, people
 from newsletter.store.dynamodb.batch import Batch, Call, Earlier, Entry, Told
 from newsletter.store.dynamodb.erasure import DynamoErasure
 from newsletter.store.dynamodb.item import Item, Key, raw
-from newsletter.store.dynamodb.letters import beside
+from newsletter.store.dynamodb.letters import beside, tally_expires
 from newsletter.store.dynamodb.sends import LEFT_OUT, Sending
 from newsletter.store.moving import COLUMNS, Kind, Row, line_row, missing_lines
 
@@ -22,13 +23,15 @@ from newsletter.store.moving import COLUMNS, Kind, Row, line_row, missing_lines
 _DRAFT = "moved"
 _LEFT_OUT = 500
 _STEP = 100  # people looked up at a time
+# Longer than any stretch of time in which something is limited.
+_LONGEST = timedelta(days=31)
 _MONTH = len("2020-11")
 
 
 class DynamoMoving(DynamoErasure):
     """Keeps the promises of `Moving`."""
 
-    def rows(self, kind: Kind, briefing: str = "") -> Iterator[Row]:
+    def rows(self, kind: Kind, briefing: str = "", at: datetime | None = None) -> Iterator[Row]:
         """See Moving."""
         if kind is Kind.RECIPIENT:
             yield from self._recipient_rows(briefing)
@@ -39,6 +42,8 @@ class DynamoMoving(DynamoErasure):
             yield from map(line_row, self.journal.lines())
         elif kind is Kind.NUMBER:
             yield {"last": self.last_number()}
+        elif kind is Kind.LIMIT:
+            yield from self._counts(at or datetime.now(UTC))
         else:
             for item in self._items_of(kind):
                 yield {name: _shown(item[name]) for name in COLUMNS[kind]}
@@ -61,7 +66,7 @@ class DynamoMoving(DynamoErasure):
             case Kind.LETTER:
                 yield from self.letters()
             case Kind.TURN:
-                yield from self.table.query("TURN")
+                yield from ({"open_until": "", "stopped": "", **item} for item in self.table.query("TURN"))
             case Kind.CANARY:
                 yield from ({**item, "id": item["sk"]} for item in self.table.query("CANARY"))
             case Kind.STRAY:
@@ -72,6 +77,20 @@ class DynamoMoving(DynamoErasure):
                         package = self.table.get(keys.package(str(item["sk"]), str(item["draft"])))
                         document = zlib.decompress(raw(package["package"])).decode() if package else ""
                         yield {"withdrawn": "", **item, "briefing": item["sk"], "package": document}
+
+    def _counts(self, at: datetime) -> Iterator[Row]:
+        """What is counted in stretches of time that are not over."""
+        for day in range(_LONGEST.days + 1):
+            for item in self.table.query(keys.tallies(at + timedelta(days=day))):
+                key, seconds, stretch = str(item["sk"]).rsplit("#", 2)
+                if (int(stretch) + 1) * int(seconds) > at.timestamp():
+                    row = {
+                        "key": key,
+                        "seconds": int(seconds),
+                        "stretch": int(stretch),
+                        "count": int(item["n"]),
+                    }
+                    yield row
 
     def _spread(self, name: str) -> Iterator[Item]:
         for partition in keys.spread(name):
@@ -225,6 +244,10 @@ def _plain_item(kind: Kind, row: Row) -> Item:
             pk, sk = keys.form(row["version"])
         case Kind.TURN:
             pk, sk = keys.turn(row["book"], row["number"])
+        case Kind.LIMIT:
+            stretch = int(row["seconds"]), int(row["stretch"])
+            pk, sk = keys.tally(row["key"], *stretch)
+            return {"pk": pk, "sk": sk, "n": row["count"], "expires": tally_expires(*stretch)}
         case Kind.STRAY:
             pk, sk = keys.stray(row["message_id"], row["kind"], row["recipient"])
         case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from itertools import groupby, islice
 from operator import itemgetter
 from typing import Any
@@ -13,13 +14,16 @@ from newsletter.store.sqlite.membership import SqliteMembership
 _TABLES = {
     Kind.SUBSCRIBER: "subscriber", Kind.SUPPRESSION: "suppression", Kind.ERASED: "erased", Kind.FORM: "form",
     Kind.CONSENT: "consent", Kind.HISTORY: "history", Kind.LETTER: "letter", Kind.TURN: "turn", Kind.CANARY: "canary",
-    Kind.STRAY: "stray",
+    Kind.STRAY: "stray", Kind.LIMIT: "tally",
     Kind.EXCLUSION: "exclusion", Kind.SEND: "send",
 }  # fmt: skip
 # What a column is called here, where it is otherwise.
 _NAMES = {(Kind.TURN, "book"): "briefing"}
 _BYTES = {"public_id", "digest", "letter"}
-_WHERE = {Kind.EXCLUSION: "WHERE briefing = :briefing"}
+_WHERE = {
+    Kind.EXCLUSION: "WHERE briefing = :briefing",
+    Kind.LIMIT: "WHERE (stretch + 1) * seconds > :at",
+}
 _ORDER = {Kind.LETTER: "number", Kind.HISTORY: "rowid"}
 _RECIPIENTS = """
 SELECT recipient.briefing, number, subscriber, public_id, address, address_key, state, coalesce(attempt, ''), message_id,
@@ -43,7 +47,7 @@ _STEP = 1_000
 class SqliteMoving(SqliteMembership):
     """Keeps the promises of `Moving`."""
 
-    def rows(self, kind: Kind, briefing: str = "") -> Iterator[Row]:
+    def rows(self, kind: Kind, briefing: str = "", at: datetime | None = None) -> Iterator[Row]:
         """See Moving."""
         if kind is Kind.JOURNAL:
             yield from map(line_row, self.journal.lines())
@@ -56,7 +60,9 @@ class SqliteMoving(SqliteMembership):
             columns = ", ".join(_NAMES.get((kind, name), name) for name in COLUMNS[kind])
             order = f"ORDER BY {_ORDER[kind]}" if kind in _ORDER else ""
             query = f"SELECT {columns} FROM {_TABLES[kind]} {_WHERE.get(kind, '')} {order}"  # noqa: S608 - constants
-            for values in self.db.execute(query, {"briefing": briefing}):
+            for values in self.db.execute(
+                query, {"briefing": briefing, "at": (at or datetime.now(UTC)).timestamp()}
+            ):
                 yield dict(zip(COLUMNS[kind], map(_shown, values), strict=True))
 
     def _recipients(self, briefing: str) -> Iterator[Row]:
