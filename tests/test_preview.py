@@ -159,7 +159,9 @@ def test_what_is_held_back_is_marked_and_never_reaches_the_published_folder(
         page.get_by_role("link", name="Held back (2)").click()
         expect(page.locator("main")).to_contain_text("content/analyses/2020/draft.md", timeout=PATIENCE)
         page.goto(f"{url}/")
-        expect(page.locator("main")).to_contain_text("For later", timeout=PATIENCE)
+        lead = page.locator("main article").first
+        expect(lead).to_contain_text("For later", timeout=PATIENCE)
+        expect(lead).to_contain_text("Held back", timeout=PATIENCE)
         assert _ask(f"{url}/feed.xml")[0] == 200
     assert _everything(written.path / "output") == before
     assert written.newsletter("build").returncode == 0
@@ -170,6 +172,24 @@ def test_what_is_held_back_is_marked_and_never_reaches_the_published_folder(
 
 def _everything(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_its_search_finds_what_is_being_written(written: Project, page: Page) -> None:
+    written.analysis("draft", "Quokka words.", title="A draft", topics="[Elections]", status="draft")
+    with previewing(written) as url:
+        page.goto(f"{url}/search/?q=quokka")
+        expect(page.get_by_role("link", name="A draft", exact=True)).to_be_visible(timeout=PATIENCE)
+        written.analysis("draft", "Numbat words.", title="A draft", topics="[Elections]", status="draft")
+        page.goto(f"{url}/analyses/2020/draft/")
+        expect(page.locator("article")).to_contain_text("Numbat words.", timeout=PATIENCE)
+        page.goto(f"{url}/search/?q=numbat")
+        expect(page.get_by_role("link", name="A draft", exact=True)).to_be_visible(timeout=PATIENCE)
+        page.goto(f"{url}/topics/elections/")
+        expect(page.locator("main")).to_contain_text("A draft", timeout=PATIENCE)
+        (written.path / "content/analyses/2020/draft.md").unlink()
+        expect(page.locator("main")).not_to_contain_text("A draft", timeout=PATIENCE)
+        page.goto(f"{url}/search/?q=numbat")
+        expect(page.get_by_role("status")).to_contain_text("Nothing has", timeout=PATIENCE)
 
 
 def test_it_gives_out_what_a_built_site_has(written: Project) -> None:

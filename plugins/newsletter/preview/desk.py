@@ -137,6 +137,7 @@ class Desk:
             if new is not None:
                 order.facts["article"] = new
                 self._reading.context["generated_content"][path] = new
+                self._done.discard(type(self))  # the search finds what the page says now
             source = os.path.relpath(old.source_path)
             others = (each for each in self.state.refused if each.path != source)
             self.state = replace(self.state, refused=(*findings, *others), held=self._held())
@@ -238,6 +239,8 @@ class Desk:
         """The index of the search page, over all pages, which therefore are written now."""
         if type(self) in self._done or self._book is None:
             return
+        for place in self._was.keys() - self._book.orders.keys():
+            (_OUTPUT / place).unlink(missing_ok=True)
         for place in self._book.orders:
             self._book.page(place)
         search.index(_OUTPUT)
