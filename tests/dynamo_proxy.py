@@ -35,7 +35,7 @@ class Proxy:
     """What has gone through. Every n-th call is `throttled` (refused), of every n-th the answer is `lost`: 0 for none.
 
     With `page`, a page of a query has one item, and a batch is answered in part. `before` hears of each call that is
-    about to go through; what it answers True to is refused for good.
+    about to go through; what it answers True to is refused for good, and so is what is not `allowed`.
     """
 
     url: str = ""
@@ -43,6 +43,7 @@ class Proxy:
     lost: int = 0
     page: bool = False
     before: Callable[[str], bool | None] = lambda operation: None
+    allowed: Callable[[str, Mapping[str, Any]], bool] = lambda operation, asked: True
     calls: Counter[str] = field(default_factory=Counter)
     # By AWS's rules (developer guide, "DynamoDB capacity units"): a kilobyte of an item written, twice that in a
     # transaction; four of one read consistently.
@@ -119,7 +120,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.at.refused += 1
             self._answer(400, _BUSY)
             return
-        if self.at.before(operation):
+        if self.at.before(operation) or not self.at.allowed(operation, asked):
             self._answer(400, _DENIED)
             return
         left = self._lessen(operation, asked) if self.at.page else {}
