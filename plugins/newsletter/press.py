@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
+from itertools import chain
 from types import MethodType
 from typing import Any
 
@@ -42,9 +43,45 @@ def _shelve(generator: ArticlesGenerator) -> None:
         # Pelican keeps each text with its links filled in, beside the one without: that is the largest part of the
         # memory of a build, and each is asked for once.
         article.get_content = MethodType(_content, article)
-        # Pelican looks for {filename} links in every text for every address it is asked for, and keeps each answer.
+        # Pelican looks for {filename} links in every text for every address it is asked for.
         if "{" not in (article._content or ""):
             article._update_content = _unchanged
+
+
+# Stands for the address of the site until it is known from where a text is asked for (a page, a feed). RFC 2606.
+_SOMEWHERE = "https://address.invalid/"
+
+
+def _fill_in_links(generators: Sequence[Generator]) -> None:
+    """Fill in every article's {filename} links, now that all are known to lead somewhere.
+
+    Pelican does it anew for every address a text is asked for. A preview, which keeps its pieces and looks at their
+    links again, goes Pelican's way.
+    """
+    context = generators[0].context
+    if context.get("NEWSLETTER_GO_ON") or context["RELATIVE_URLS"]:
+        return
+    for article in context["articles"]:
+        if "{" in (article._content or ""):
+            article._content = article._update_content(article._content, _SOMEWHERE)
+            article._update_content = _addressed
+
+
+def _addressed(content: str, siteurl: str) -> str:
+    return content.replace(_SOMEWHERE, f"{siteurl.rstrip('/')}/")
+
+
+def _find_periods(generator: ArticlesGenerator) -> None:
+    generator._build_period_archives = partial(_periods, generator._build_period_archives)
+
+
+def _periods(pelicans: Callable[..., Any], dates: list[Any], articles: list[Any], settings: Any) -> Any:
+    """Pelican's archives by year, month and day, without its search for every article in the list of every period."""
+    periods: dict[str, list[dict[str, Any]]] = pelicans(dates, (), settings)
+    place = {id(article): number for number, article in enumerate(articles)}
+    for archive in chain.from_iterable(periods.values()):
+        archive["articles"] = sorted(archive["dates"], key=lambda article: place[id(article)])
+    return periods
 
 
 def _content(article: Any, siteurl: str) -> str:
@@ -135,8 +172,10 @@ def register() -> None:
     """Called by Pelican."""
     signals.initialized.connect(_begin)
     signals.generator_init.connect(_set_up)
+    signals.article_generator_pretaxonomy.connect(_find_periods)
     signals.article_generator_finalized.connect(_shelve)
     signals.all_generators_finalized.connect(check)
+    signals.all_generators_finalized.connect(_fill_in_links)
     signals.all_generators_finalized.connect(_share_pages)
     signals.get_writer.connect(_clean)  # sent when everything is read and checked, and nothing written
     signals.finalized.connect(_end)
