@@ -11,6 +11,7 @@ from types import MethodType
 from typing import Any
 
 from pelican import signals
+from pelican.contents import Content
 from pelican.generators import ArticlesGenerator, Generator
 from pelican.utils import clean_output_dir
 
@@ -32,6 +33,16 @@ class Shelf(list[Any]):
 
     def __contains__(self, article: object) -> bool:
         return id(article) in self._ids
+
+
+def _place(content: Content) -> None:
+    """Pelican works out anew where below the content folder a piece's file lies, four times for each."""
+    content.get_relative_source_path = MethodType(_relative_source_path, content)
+
+
+def _relative_source_path(content: Content, source_path: str | None = None) -> str | None:
+    own: str | None = content.relative_source_path
+    return Content.get_relative_source_path(content, source_path) if source_path else own
 
 
 def _shelve(generator: ArticlesGenerator) -> None:
@@ -111,12 +122,21 @@ def _is_ours(theme: str) -> bool:
 def _set_up(generator: Generator) -> None:
     """Our theme's templates escape what they print; another theme's expect Pelican's default, which does not."""
     generator.env.autoescape = _is_ours(generator.theme)
+    if not generator.settings["CACHE_CONTENT"]:
+        generator._filestamp_func = (
+            len  # Pelican keeps nothing, and asks for every file's time nevertheless, twice
+        )
     # Links from one piece to another lead to this site wherever it is served, on a laptop or at its address.
     generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
     # Templates that are imported rather than rendered know only globals; so they are read once and not per page.
     generator.env.globals.update({name: generator.settings.get(name) for name in _GLOBALS})
     # What a macro says of a thing depends on nothing else, so it need not say it twice.
     generator.env.filters["remembered"] = cache
+
+
+def _keep_nothing(generator: ArticlesGenerator) -> None:
+    if not generator.settings["CACHE_CONTENT"]:
+        generator._filestamp_func = len  # Pelican asks for every file's time, twice, though it keeps nothing
 
 
 def _begin(pelican: Any) -> None:
@@ -172,6 +192,8 @@ def register() -> None:
     """Called by Pelican."""
     signals.initialized.connect(_begin)
     signals.generator_init.connect(_set_up)
+    signals.article_generator_init.connect(_keep_nothing)
+    signals.content_object_init.connect(_place)
     signals.article_generator_pretaxonomy.connect(_find_periods)
     signals.article_generator_finalized.connect(_shelve)
     signals.all_generators_finalized.connect(check)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def build(content: str | None, output: str | None, drafts: bool) -> None:
     from newsletter import site
 
     built = site.build(content, output, drafts)
+    gc.freeze()  # this process ends here: nobody needs to look through a whole site for what can be thrown away
     held = f", {built.drafts} held back (drafts, or dated in the future)" if built.drafts else ""
     say(
         "site",
