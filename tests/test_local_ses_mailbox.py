@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -166,19 +165,19 @@ def test_an_empty_mailbox_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_many_mails_do_not_hang_the_list(tmp_path: Path) -> None:
-    """20,000 files: each request takes a moment, and a few of them have read everything."""
+    """20,000 files: no request reads all of them, and a few have read everything."""
     raw = b"From: a@x.org\r\nTo: b@x.org\r\nSubject: =?utf-8?B?SGFsbMO2Y2hlbg==?=\r\n\r\n" + b"x" * 2000
     for number in range(20_000):
         (tmp_path / f"20201101T000000.{number:06}Z-id.eml").write_bytes(raw)
     box = LetterBox(tmp_path)
-    for _ in range(100):
-        begun = time.monotonic()
+    unread = [20_000]
+    while unread[-1]:
         listing = box.listing()
-        assert time.monotonic() - begun < 5, "0.4 s of reading and the folder's names, on a busy machine"
-        assert listing.mails[0].name.startswith("20201101T000000.019999")
-        if not listing.unread:
-            break
-    assert len(listing.mails) == 20_000
+        assert [mail.name[16:22] for mail in listing.mails[:1]] in ([], ["019999"])
+        assert len(listing.mails) + listing.unread == 20_000
+        assert listing.unread <= unread[-1]
+        unread.append(listing.unread)
+    assert unread[1], "the first request has read it all"
     assert listing.mails[0].subject == "Hallöchen"
 
 
