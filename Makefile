@@ -111,10 +111,10 @@ scale: $(VENV)/dev.stamp ## Measure what a mailing asks of DynamoDB, simulate 10
 	@PYTHONPATH=. $(BIN)/python -m tests.scale.write
 
 audit: html $(VENV)/dev.stamp chromium tests/audit/node_modules/.package-lock.json ## Hold every kind of page against the standards (needs Node and Java)
-	@$(BIN)/python tests/audit/audit.py
+	@PYTHONPATH=. $(BIN)/python tests/audit/audit.py
 
 screenshots: html $(VENV)/dev.stamp chromium ## Pictures of every kind of page, wide and narrow, light and dark, in build/screenshots/
-	@$(BIN)/python tests/audit/screenshots.py
+	@PYTHONPATH=. $(BIN)/python tests/audit/screenshots.py
 	@PYTHONPATH=. $(BIN)/python tests/audit/door_pictures.py
 
 pictures: $(VENV)/dev.stamp chromium ## The pictures of docs/editors.md, made anew from the running system

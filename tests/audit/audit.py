@@ -2,10 +2,11 @@
 
     axe-core    0 violations, light and dark                     accessibility (WCAG 2.2 AA and best practice)
     Nu          0 errors in HTML and CSS                         validator.github.io
-    Lighthouse  100 in performance, accessibility, best practices, SEO
+    Lighthouse  100 in performance, accessibility, best practices, SEO; the median of five, if once is not enough
     weight      at most 40 KB over the wire and 2 requests for an article without pictures
     width       nothing to scroll sideways at 320 pixels, nor at 1280 with 200 % zoom
 
+The door's pages are held against all but Lighthouse, which cannot send a form.
 Needs Node, Java and Chromium; `make test` needs none of the first two. Exit status 1 if anything falls short.
 """
 
@@ -17,6 +18,7 @@ import json
 import os
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -28,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from door_pages import opened, shots, visit
 from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
@@ -40,16 +43,18 @@ OUTPUT = Path("output")
 TOOLS = HERE / "node_modules"
 MOST_BYTES, MOST_REQUESTS = 40_000, 2
 SCHEMES = ("light", "dark")
+RUNS = 5
 # Kinds that search machines are asked to leave alone, and so lose marks for SEO.
 NOT_INDEXED = ("404", "history")
 
 
 @dataclass
 class Kind:
-    """One kind of page: an example of it, and what was measured."""
+    """One kind of page: an example of it, and what was measured. `answer` is a page of the door."""
 
     name: str
     path: str
+    answer: bool = False
     axe: int = 0
     nu: int = 0
     scores: dict[str, float] = field(default_factory=dict)
@@ -60,21 +65,40 @@ class Kind:
 
 
 def kinds(output: Path) -> list[Kind]:
-    """One page of each kind that the built site has."""
+    """One page of each kind that the built site has: the heaviest of its kind, and the lightest article."""
     patterns = {
         "home": "index.html", "article": "analyses/*/*/index.html", "archive": "analyses/index.html",
         "year": "analyses/*/index.html", "region": "regions/*/index.html", "topic": "topics/*/index.html",
-        "desk": "desks/*/index.html", "briefing": "briefings/*/index.html", "briefings": "briefings/index.html",
+        "desk": "desks/*/index.html", "regions": "regions/index.html", "topics": "topics/index.html",
+        "desks": "desks/index.html", "briefing": "briefings/*/index.html", "briefings": "briefings/index.html",
         "forecasts": "forecasts/index.html", "search": "search/index.html", "page": "how-we-judge/index.html",
-        "history": "analyses/*/*/history/index.html",
+        "history": "analyses/*/*/history/index.html", "about": "about/index.html",
         "privacy": "privacy/index.html", "glossary": "glossary/index.html",
     }  # fmt: skip
-    found = []
-    for name, pattern in patterns.items():
-        # The heaviest of its kind.
-        if pages := sorted(output.glob(pattern), key=lambda path: -path.stat().st_size):
-            found.append(Kind(name, f"/{pages[0].relative_to(output).as_posix().removesuffix('index.html')}"))
-    return [*found, Kind("404", "/404.html")]
+    found = {
+        name: sorted(output.glob(pattern), key=lambda path: -path.stat().st_size)
+        for name, pattern in patterns.items()
+    }
+    # Articles of several shapes, each another one.
+    articles = found["article"]
+    found["article, short"] = articles[-1:]
+    marks = {
+        "map": 'class="locator"',
+        "timeline": 'class="grid times"',
+        "table": "<table",
+        "notes": "footnote-ref",
+    }
+    for name, mark in marks.items():
+        taken = {page for pages in found.values() for page in pages[:1]}
+        found[f"article, {name}"] = [
+            page for page in articles if page not in taken and mark in page.read_text(encoding="utf-8")
+        ]
+    ordered = sorted(found, key=lambda name: list(patterns).index(name.partition(",")[0]))
+    first = [(name, found[name][0]) for name in ordered if found[name]]
+    addresses = [
+        (name, f"/{page.relative_to(output).as_posix().removesuffix('index.html')}") for name, page in first
+    ]
+    return [*(Kind(name, address) for name, address in addresses), Kind("404", "/404.html")]
 
 
 @contextmanager
@@ -94,10 +118,16 @@ def served(output: Path) -> Iterator[str]:
 
 def axe(browser: Browser, address: str, kind: Kind) -> None:
     """Violations of accessibility, in both schemes."""
+    page = browser.new_page(bypass_csp=True)
+    page.goto(address + kind.path, wait_until="networkidle")
+    _ask_axe(page, kind)
+    page.close()
+
+
+def _ask_axe(page: Page, kind: Kind) -> None:
     source = (TOOLS / "axe-core/axe.min.js").read_text()
     for scheme in SCHEMES:
-        page = browser.new_page(color_scheme=scheme, bypass_csp=True)  # type: ignore[arg-type]
-        page.goto(address + kind.path, wait_until="networkidle")
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
         page.evaluate(source)
         result: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         kind.axe += len(result["violations"])
@@ -105,7 +135,6 @@ def axe(browser: Browser, address: str, kind: Kind) -> None:
             f"axe {scheme}: {v['id']}: {v['help']}: {v['nodes'][0]['html'][:120]}"
             for v in result["violations"]
         ]
-        page.close()
 
 
 def weigh(browser: Browser, address: str, kind: Kind) -> None:
@@ -134,8 +163,27 @@ def _sticks_out(page: Page) -> bool:
     return wide
 
 
+def answers(browser: Browser, output: Path, folder: Path) -> list[Kind]:
+    """Every page of the door; as it was sent, each is left in `folder` for the Nu checker."""
+    found = []
+    with opened(output) as (address, at):
+        for shot in shots(at):
+            kind = Kind(f"door, {shot.name}", f"/{shot.name}.html", answer=True)
+            page = browser.new_page(base_url=address, bypass_csp=True)
+            sent = visit(page, shot, at).body()
+            Path(folder, kind.path[1:]).write_bytes(sent)
+            _ask_axe(page, kind)
+            for name, width in (("320 px", 320), ("200 %", 640)):
+                page.set_viewport_size({"width": width, "height": 800})
+                if _sticks_out(page):
+                    kind.sideways.append(name)
+            page.close()
+            found.append(kind)
+    return found
+
+
 def nu(output: Path, found: list[Kind]) -> list[str]:
-    """Errors of HTML in every page of the site, and of CSS; counted for the kinds."""
+    """Errors of HTML in every page of a folder, and of CSS; counted for the kinds."""
     jar = TOOLS / "vnu-jar/build/dist/vnu.jar"
     said = []
     for words in (["--skip-non-html"], ["--skip-non-css"]):
@@ -150,7 +198,27 @@ def nu(output: Path, found: list[Kind]) -> list[str]:
 
 
 def lighthouse(address: str, kind: Kind) -> None:
-    """The four scores of Lighthouse, on its own terms for a phone."""
+    """The four scores of Lighthouse, on its own terms for a phone.
+
+    Performance is measured in time, and so by whatever else the machine does. Lighthouse's own guide (docs/variability.md)
+    takes the median of five runs: these are made where the first falls short.
+    """
+    first = _run(address, kind)
+    if first is None:
+        return
+    kind.scores, kind.said = first[0], kind.said + first[1]
+    if kind.scores["performance"] == 100:
+        return
+    runs = [first, *filter(None, (_run(address, kind) for _ in range(RUNS - 1)))]
+    speeds = [scores["performance"] for scores, _ in runs]
+    kind.scores["performance"] = round(statistics.median(speeds))
+    kind.said.append(
+        f"Lighthouse performance in {len(runs)} runs: {', '.join(f'{speed:.0f}' for speed in speeds)}"
+    )
+
+
+def _run(address: str, kind: Kind) -> tuple[dict[str, float], list[str]] | None:
+    """One run: the scores, and what lost marks."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         chrome = shutil.which("chromium") or shutil.which("chromium-browser") or ""
@@ -164,25 +232,27 @@ def lighthouse(address: str, kind: Kind) -> None:
         )
         if not report.is_file():
             kind.said.append(f"Lighthouse: {done.stderr.strip()[-300:]}")
-            return
+            return None
         result = json.loads(report.read_text())
-    kind.scores = {name: round(100 * (part["score"] or 0)) for name, part in result["categories"].items()}
-    for category in result["categories"].values():
-        for each in category["auditRefs"]:
-            audit = result["audits"][each["id"]]
-            if each["weight"] and audit["score"] is not None and audit["score"] < 0.9:
-                kind.said.append(
-                    f"Lighthouse {category['id']}: {audit['id']}: {audit.get('displayValue', audit['title'])}"
-                )
+    scores = {name: round(100 * (part["score"] or 0)) for name, part in result["categories"].items()}
+    return scores, [
+        f"Lighthouse {category['id']}: {audit['id']}: {audit.get('displayValue', audit['title'])}"
+        for category in result["categories"].values()
+        for each in category["auditRefs"]
+        if (audit := result["audits"][each["id"]])["score"] is not None
+        and each["weight"]
+        and audit["score"] < 0.9
+    ]
 
 
-def falls_short(kind: Kind) -> bool:
-    """Whether a page misses any of the marks."""
+def falls_short(kind: Kind, quick: bool) -> bool:
+    """Whether a page misses any of the marks that were looked at."""
     scores = {
         name: score for name, score in kind.scores.items() if not (kind.name in NOT_INDEXED and name == "seo")
     }
-    heavy = kind.name == "article" and (kind.bytes > MOST_BYTES or kind.requests > MOST_REQUESTS)
-    return bool(kind.axe or kind.nu or kind.sideways or heavy or min(scores.values(), default=0) < 100)
+    heavy = kind.name.startswith("article") and (kind.bytes > MOST_BYTES or kind.requests > MOST_REQUESTS)
+    slow = not (quick or kind.answer) and min(scores.values(), default=0) < 100
+    return bool(kind.axe or kind.nu or kind.sideways or heavy or slow)
 
 
 def main() -> int:
@@ -196,7 +266,7 @@ def main() -> int:
     output, quick = given.output, given.quick
     console = Console(width=110)
     found = kinds(output)
-    with served(output) as address:
+    with served(output) as address, tempfile.TemporaryDirectory() as folder:
         with sync_playwright() as playwright:
             chrome = shutil.which("chromium") or shutil.which("chromium-browser")
             browser = playwright.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
@@ -204,12 +274,15 @@ def main() -> int:
                 with console.status(f"{kind.name}: axe, weight"):
                     axe(browser, address, kind)
                     weigh(browser, address, kind)
+            with console.status("the door"):
+                door = answers(browser, output, Path(folder))
             browser.close()
         for kind in [] if quick else found:
             with console.status(f"{kind.name}: Lighthouse"):
                 lighthouse(address, kind)
         with console.status("Nu"):
-            errors = nu(output, found)
+            errors = [*nu(output, found), *nu(Path(folder), door)]
+    found += door
     table = Table(title="Every kind of page, at its heaviest")
     for column in ("page", "axe", "Nu", "perf", "a11y", "practice", "SEO", "requests", "KB", "sticks out"):
         table.add_column(column, justify="left" if column in ("page", "sticks out") else "right")
@@ -218,15 +291,15 @@ def main() -> int:
             str(kind.scores.get(name, "–"))
             for name in ("performance", "accessibility", "best-practices", "seo")
         ]
-        style = "red" if falls_short(kind) and not quick else ""
+        style = "red" if falls_short(kind, quick) else ""
         table.add_row(
-            kind.name, str(kind.axe), str(kind.nu), *scores, str(kind.requests), f"{kind.bytes / 1000:.1f}",
+            kind.name, str(kind.axe), str(kind.nu), *scores, str(kind.requests or "–"), f"{kind.bytes / 1000:.1f}" if kind.bytes else "–",
             ", ".join(kind.sideways), style=style,
         )  # fmt: skip
     console.print(table)
     for line in [*(f"{kind.name}: {line}" for kind in found for line in kind.said), *errors]:
         console.print(line, markup=False, highlight=False)
-    return int(bool(errors) or any(falls_short(kind) for kind in found))
+    return int(bool(errors) or any(falls_short(kind, quick) for kind in found))
 
 
 if __name__ == "__main__":

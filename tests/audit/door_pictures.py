@@ -7,102 +7,27 @@ from __future__ import annotations
 
 import html
 import shutil
-import socket
-import tempfile
-import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 
-import uvicorn
+from door_pages import READER, Shot, opened, shots, visit
 from playwright.sync_api import Browser, sync_playwright
 from rich.console import Console
 
-from newsletter import front, publication
+from newsletter import publication
 from newsletter.address import parse
 from newsletter.correspondence import Correspondence
-from newsletter.door.app import create_app
-from newsletter.limits import USUAL
 from newsletter.store.door import Letter, LetterKind
-from newsletter.tokens import Purpose, mint
 from tests.conftest import ROOT, Clock
-from tests.door_world import KEY, DoorWorld, door
-from tests.test_door_app import crowd
+from tests.door_world import KEY, DoorWorld
 
 FOLDER = Path("build/screenshots")
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
-READER = "reader@example.org"
-# Sends a form as a page of ours would, from a page of ours.
-SEND = """([path, fields]) => {
-  const form = Object.assign(document.createElement("form"), {method: "post", action: path});
-  for (const [name, value] of Object.entries(fields))
-    form.append(Object.assign(document.createElement("input"), {name, value}));
-  document.body.append(form);
-  form.submit();
-}"""
 
 
-@dataclass(frozen=True)
-class Shot:
-    """One page: where it is, what is sent there (nothing: it is only looked at), and what is so beforehand."""
-
-    name: str
-    path: str
-    sent: Mapping[str, str] = field(default_factory=dict)
-    crowded: bool = False
-
-
-def shots(at: DoorWorld) -> Iterator[Shot]:
-    """Every page, in an order in which each is there; the store is changed between them."""
-    question = {
-        "name": "A. Visitor",
-        "email": READER,
-        "message": "What about Basra?",
-        "article": "analyses/2020/x/",
-    }
-    yield Shot("subscribe", "/subscribe")
-    yield Shot("subscribe-refused", "/subscribe", {"email": "räuber@example.org"})
-    yield Shot("subscribed", "/subscribe", {"email": READER})
-    yield Shot("subscribe-work", "/subscribe", {"email": "patient@example.org"}, crowded=True)
-    yield Shot("contact", "/contact")
-    yield Shot("contact-refused", "/contact", {**question, "message": "", "desk": "Iraq desk"})
-    yield Shot("contacted", "/contact", {**question, "desk": "Iraq desk"})
-    yield Shot("knock", "/me")
-    yield Shot("knocked", "/me", {"email": READER})
-    yield Shot("gone", "/confirm/cut-in-two")
-    yield Shot("no-page", "/me/a/b")
-    confirm = at.letter(LetterKind.CONFIRM)
-    yield Shot("confirm", f"/confirm/{confirm}")
-    yield Shot("welcome", f"/confirm/{confirm}", {"action": "confirm"})
-    (public_id,) = at.rows("SELECT public_id FROM subscriber")[0]
-    leave = f"/u/{mint(Purpose.UNSUBSCRIBE, bytes(public_id), at.keys)}"
-    mine = f"/me/{at.letter(LetterKind.MY_PAGE, READER, bytes(public_id))}"
-    yield Shot("me", mine)
-    yield Shot("me-change", mine, {"action": "change", "email": "moved@example.org"})
-    yield Shot("me-refused", mine, {"action": "change", "email": "moved"})
-    yield Shot("me-paused", mine, {"action": "pause", "months": "3"})
-    yield Shot("leave", leave)
-    yield Shot("leave-unclear", leave, {"action": "?"})
-    yield Shot("paused", leave, {"action": "pause", "months": "3"})
-    change = f"/change/{at.letter(LetterKind.CHANGE, 'moved@example.org', bytes(public_id))}"
-    yield Shot("change", change)
-    yield Shot("changed", change, {"action": "change"})
-    mine = f"/me/{at.letter(LetterKind.MY_PAGE, 'moved@example.org', bytes(public_id))}"
-    yield Shot("erase", mine, {"action": "erase"})
-    yield Shot("left", leave, {"action": "unsubscribe"})
-    yield Shot("me-left", mine)
-    yield Shot("erased", mine, {"action": "erase-now"})
-
-
-def take(browser: Browser, address: str, shot: Shot) -> None:
+def take(browser: Browser, address: str, shot: Shot, at: DoorWorld) -> None:
     """One page at both widths and in both schemes; a form is sent once, and what came of it is turned about."""
     page = browser.new_page(base_url=address)
-    page.goto(shot.path)
-    if shot.sent:
-        page.goto("/subscribe")
-        with page.expect_navigation():
-            page.evaluate(SEND, [shot.path, dict(shot.sent)])
+    visit(page, shot, at)
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for scheme in SCHEMES:
@@ -139,31 +64,14 @@ def main() -> None:
     """Take them all, beside those of the site."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     console = Console()
-    with socket.create_server(("127.0.0.1", 0)) as listener, tempfile.TemporaryDirectory() as folder:
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        porch = front.Porch(front.site(ROOT / "output"))
-        server = uvicorn.Server(uvicorn.Config(porch, log_level="critical"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
+    with opened(ROOT / "output") as (address, at), sync_playwright() as made:
         chrome = shutil.which("chromium") or shutil.which("chromium-browser")
-        clock = Clock()
-        with (
-            door(Path(folder), clock, site=address, frame=ROOT / "build/door/frame.html") as at,
-            sync_playwright() as made,
-        ):
-            shutil.copytree(ROOT / "build/briefings", at.porter.packages)
-            porch.door = create_app(at.porter)
-            browser = made.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
-            for shot in shots(at):
-                with console.status(shot.name):
-                    if shot.crowded:
-                        crowd(at, "confirm", USUAL.hour)
-                    take(browser, address, shot)
-                    clock.now += timedelta(hours=2) if shot.crowded else timedelta()
-            letters(browser)
-            browser.close()
-        server.should_exit = True
-        thread.join()
+        browser = made.chromium.launch(executable_path=chrome, args=["--no-sandbox"])
+        for shot in shots(at):
+            with console.status(shot.name):
+                take(browser, address, shot, at)
+        letters(browser)
+        browser.close()
     console.print(
         f"{len([*FOLDER.glob('door-*'), *FOLDER.glob('letter-*')])} pictures of the door in {FOLDER}/"
     )

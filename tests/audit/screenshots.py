@@ -27,7 +27,10 @@ def main() -> None:
                     for scheme in SCHEMES:
                         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
                         page.goto(address + kind.path, wait_until="networkidle")
-                        page.screenshot(path=FOLDER / f"{kind.name}-{width}-{scheme}.png", full_page=True)
+                        page.screenshot(
+                            path=FOLDER / f"{kind.name.replace(', ', '-')}-{width}-{scheme}.png",
+                            full_page=True,
+                        )
                         page.close()
         browser.close()
     console.print(f"{len(list(FOLDER.iterdir()))} pictures in {FOLDER}/")
