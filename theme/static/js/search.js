@@ -11,9 +11,13 @@ let pagefind = null;
 let results = [];
 let asked = 0;
 
-// The pieces of an excerpt; Pagefind marks what was found with <mark> and encodes everything else.
+// The pieces of an excerpt, with dots where it seems to be cut off; Pagefind marks what was found with <mark> and
+// encodes everything else.
 function excerpt(html) {
   const read = new DOMParser().parseFromString(html, "text/html").body;
+  const said = read.textContent.trim();
+  if (!/^\p{Lu}/u.test(said)) read.prepend("… ");
+  if (!/[.?!]$/.test(said)) read.append(" …");
   return [...read.childNodes].map((node) => {
     if (node.nodeName !== "MARK") return document.createTextNode(node.textContent);
     const mark = document.createElement("mark");
