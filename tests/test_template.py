@@ -140,6 +140,17 @@ def test_whoever_may_write_the_store_may_write_its_journal(template: dict[str, A
         assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
 
 
+def test_the_operator_may_look_at_each_queue_that_the_doctor_looks_at(template: dict[str, Any]) -> None:
+    seen = [
+        resource
+        for one in statements(template, "OperatorPolicy")
+        if "sqs:GetQueueAttributes" in one["Action"]
+        for resource in one["Resource"]
+    ]
+    for queue in ("SendQueue", "SendDeadLetters", "EventsQueue", "EventsDeadLetters"):
+        assert {"Fn::GetAtt": [queue, "Arn"]} in seen
+
+
 def test_each_function_has_a_role_a_log_and_an_alarm_of_its_own(template: dict[str, Any]) -> None:
     functions = of_type(template, "AWS::Lambda::Function")
     assert set(functions) == {"Door", "Worker", "Events", "Schedule"}
