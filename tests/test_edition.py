@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from datetime import UTC, datetime
+import json
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from newsletter import markdown
-from newsletter.edition import Edition, nodes, pdf
-from newsletter.models import KeyJudgement
+from newsletter.edition import Edition, Item, nodes, pdf
+from newsletter.models import Event, KeyJudgement
 from tests.conftest import ROOT, Project
 
 TEMPLATE = ROOT / "theme/print/edition.typ"
@@ -73,6 +74,40 @@ def test_no_text_is_a_command_of_the_typesetter(hostile: str) -> None:
 @given(st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), max_size=300))
 def test_whatever_is_written_can_be_set(text: str) -> None:
     assert pdf(_edition(text), TEMPLATE).startswith(b"%PDF-")
+
+
+def test_a_card_never_shows_a_likelihood_without_what_is_likely() -> None:
+    says = json.loads(_edition("").card)
+    assert (says["judgement"], says["likelihood"]) == ("It holds.", "unlikely (20–45\u00a0%)")
+    long = KeyJudgement("It holds, " * 40, "unlikely", bracket="20–45\u00a0%")
+    says = json.loads(_edition("", judgements=(long,)).card)
+    assert (says["judgement"], says["likelihood"], says["range"]) == ("", "", [])
+
+
+def test_the_judgements_are_a_list_for_those_who_listen() -> None:
+    item = Item(
+        "Another", URL, "Its standfirst.", (KeyJudgement("It falls.", "likely", bracket="55–80\u00a0%"),)
+    )
+    made = _edition("Text.", timeline=(Event(date(2020, 10, 10), "A truce."),), items=(item,))
+    tags = _tags(pdf(made, TEMPLATE))
+    assert tags.count("/LI") == 2
+    assert tags.count("/TR") == 2
+    words = _words(made)
+    for part in ("It falls. likely (55–80 %)", "Its standfirst.", "10 October 2020 A truce."):
+        assert part in words
+
+
+def _tags(made: bytes) -> list[str]:
+    """The roles of everything in the tree that a screen reader goes through."""
+    found, left = [], [PdfReader(io.BytesIO(made)).trailer["/Root"]["/StructTreeRoot"]]
+    while left:
+        node = left.pop().get_object()
+        if isinstance(node, list):
+            left += node
+        elif isinstance(node, dict):
+            found += [str(node["/S"])] if "/S" in node else []
+            left += [node["/K"]] if "/K" in node else []
+    return found
 
 
 def test_a_list_that_begins_elsewhere_and_a_ragged_table_keep_their_form() -> None:

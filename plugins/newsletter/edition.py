@@ -12,27 +12,38 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from lxml import html as parser
 
-from newsletter.models import Change, KeyJudgement
+from newsletter.models import Change, Event, KeyJudgement
 
 Node: TypeAlias = str | dict[str, Any]
 
 # Elements that stand in the data under another name; those that are not here and not below are seen through.
 _INLINE = {"em": "em", "i": "em", "strong": "strong", "b": "strong", "del": "del", "sub": "sub", "sup": "sup"}
-# What fits on one line of a card.
+# What fits on one line of a card, and what below one another.
 _LONGEST_LINE = 70
+_LONGEST_TITLE, _LONGEST_STATEMENT = 120, 190
 _LEVELS = {"h1": 2, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 
 
 @dataclass(frozen=True, slots=True)
+class Item:
+    """One piece within a briefing's edition; `url` is its page's full address."""
+
+    title: str
+    url: str
+    summary: str
+    judgements: tuple[KeyJudgement, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Edition:
-    """What one PDF says. `html` is the body, `kind` the line above the title (a region, "Monthly Briefing"), `url`
-    the page's full address, `language` a tag such as "en-GB".
+    """What one PDF says. `html` is the body, `rest` (HTML too) what follows the items, `kind` the line above the title
+    (a region, "Monthly Briefing"), `url` the page's full address, `language` a tag such as "en-GB".
     """
 
     title: str
@@ -48,6 +59,9 @@ class Edition:
     keywords: tuple[str, ...] = ()
     judgements: tuple[KeyJudgement, ...] = ()
     changes: tuple[Change, ...] = ()
+    timeline: tuple[Event, ...] = ()
+    items: tuple[Item, ...] = ()
+    rest: str = ""
 
     @property
     def document(self) -> str:
@@ -60,7 +74,7 @@ class Edition:
                 "summary": self.summary,
                 "house": self.house,
                 "desk": self.desk,
-                "date": f"{self.date.day} {self.date:%B %Y}",
+                "date": _day(self.date),
                 "language": language,
                 "region_code": region or None,
                 "url": self.url,
@@ -68,7 +82,18 @@ class Edition:
                 "keywords": list(self.keywords),
                 "judgements": [_judgement(judgement) for judgement in self.judgements],
                 "changes": [{"kind": c.kind, "head": c.head, "text": c.text} for c in self.changes],
+                "timeline": [{"day": _day(event.date), "text": event.text} for event in self.timeline],
+                "items": [
+                    {
+                        "title": item.title,
+                        "url": item.url,
+                        "summary": item.summary,
+                        "judgements": [_judgement(judgement) for judgement in item.judgements],
+                    }
+                    for item in self.items
+                ],
                 "body": nodes(self.html, self.url),
+                "rest": nodes(self.rest, self.url),
             },
             ensure_ascii=False,
             sort_keys=True,
@@ -76,18 +101,22 @@ class Edition:
 
     @property
     def card(self) -> str:
-        """What its card says, as JSON: of the judgements the first one's likelihood."""
-        first = _judgement(self.judgements[0]) if self.judgements else {"range": []}
-        likelihood = self.judgements[0] if self.judgements else None
+        """What its card says, as JSON: of the judgements the first, whole or not at all.
+
+        A likelihood without its statement would be read as that of the title.
+        """
+        fits = self.judgements and self.judgements[0].bracket and len(self.title) <= _LONGEST_TITLE
+        first = self.judgements[0] if fits and len(self.judgements[0].text) <= _LONGEST_STATEMENT else None
         return json.dumps(
             {
                 "title": self.title,
                 "kind": self.kind,
                 "house": self.house,
-                "date": f"{self.date.day} {self.date:%B %Y}",
+                "date": _day(self.date),
                 "summary": self.summary if len(self.summary) <= _LONGEST_LINE else "",
-                "range": first["range"],
-                "likelihood": f"{likelihood.likelihood} ({likelihood.bracket})" if likelihood else "",
+                "judgement": first.text if first else "",
+                "range": _judgement(first)["range"] if first else [],
+                "likelihood": f"{first.likelihood} ({first.bracket})" if first else "",
             },
             ensure_ascii=False,
             sort_keys=True,
@@ -221,6 +250,10 @@ def _table(element: Any, url: str, notes: Mapping[str, Any]) -> Node:
         return {"is": "span", "has": []}
     filled = [row + [{"has": []}] * (columns - len(row)) for row in rows]
     return {"is": "table", "columns": columns, "head": filled[0], "rows": filled[1:]}
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%B %Y}"
 
 
 def _judgement(judgement: KeyJudgement) -> dict[str, str | list[int]]:

@@ -13,7 +13,7 @@ from typing import Any
 from pelican import signals
 from pelican.generators import Generator
 
-from newsletter.edition import Edition, card, pdf
+from newsletter.edition import Edition, Item, card, pdf
 from newsletter.errors import ContentError, Finding
 from newsletter.models import Briefing
 from newsletter.publication import Publication
@@ -92,12 +92,12 @@ def _of_analysis(article: Any, publication: Publication) -> Edition:
         keywords=tuple(word for word in (analysis.region, *analysis.topics) if word),
         judgements=analysis.key_judgements,
         changes=analysis.changes,
+        timeline=analysis.timeline,
     )
 
 
 def _of_briefing(page: Any, publication: Publication) -> Edition:
     newest = max(article.date for article in page.articles) if page.articles else page.date
-    pieces = "".join(_item(article, publication) for article in page.articles)
     return Edition(
         title=page.title,
         kind=publication.name,
@@ -108,7 +108,9 @@ def _of_briefing(page: Any, publication: Publication) -> Edition:
         language=publication.language,
         url=f"{publication.site_url}/{page.url}",
         citation=f"{publication.house}, “{page.title}”. {publication.site_url}/{page.url}",
-        html=page._update_content(page._content, publication.site_url) + pieces + _changes(page.briefing),
+        html=page._update_content(page._content, publication.site_url),
+        items=tuple(_item(article, publication) for article in page.articles),
+        rest=_changes(page.briefing),
     )
 
 
@@ -121,16 +123,9 @@ def _changes(briefing: Briefing) -> str:
     return f"<h2>Corrections and updates</h2>{told}" if told else ""
 
 
-def _item(article: Any, publication: Publication) -> str:
-    analysis = article.analysis
-    judgements = "".join(
-        f"<li>{escape(each.text)}{f'<br><em>{escape(each.assessment)}</em>' if each.assessment else ''}</li>"
-        for each in analysis.key_judgements
-    )
-    link = f'<a href="{escape(publication.site_url)}/{escape(article.url)}">{escape(analysis.title)}</a>'
-    return f"<h2>{link}</h2><p>{escape(analysis.summary)}</p>" + (
-        f"<ol>{judgements}</ol>" if judgements else ""
-    )
+def _item(article: Any, publication: Publication) -> Item:
+    analysis, url = article.analysis, f"{publication.site_url}/{article.url}"
+    return Item(analysis.title, url, analysis.summary, analysis.key_judgements)
 
 
 def _citation(publication: Publication, title: str, article: Any) -> str:
