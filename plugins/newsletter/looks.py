@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import string
 import tomllib
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -17,7 +19,7 @@ def read(path: Path) -> dict[str, dict[str, Markup]]:
     Marked safe: it is the theme's own, and a quote in a font's name must stay one. Raises ContentError.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = _tables(path.read_text(encoding="utf-8"))
         names = {**tables["colour"], **tables["face"]}
         return {
             table: {key: Markup(string.Template(value).substitute(names)) for key, value in rows.items()}  # noqa: S704 - the theme's own style.toml
@@ -30,3 +32,9 @@ def read(path: Path) -> dict[str, dict[str, Markup]]:
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         reason = f"{error}: tables of texts are expected, [colour] and [face] among them, and known $names."
         raise ContentError([Finding(str(path), 0, "", reason)]) from None
+
+
+@cache
+def _tables(text: str) -> dict[str, Any]:
+    """The same file is read for every mail of a build, and parsed once."""
+    return tomllib.loads(text)

@@ -44,6 +44,7 @@ _MONTHS = (
 _RIGHT_TO_LEFT = ("ar", "fa", "he", "ur")
 _BRACKET = re.compile(r"(\d{1,3})\s*[-–—]\s*(\d{1,3})\s*%?")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+_BLANKS = re.compile(r"[\t\r\n][ \t\r\n]*| [ \t\r\n]+")
 _BIDI = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _HEADER_VALUE_MAX = 995  # botocore's model of sesv2
 
@@ -114,16 +115,20 @@ def compose(briefing: Briefing, publication: Publication, templates: Path, commi
         raise ContentError(findings)
 
     @cache
+    def printed(shortened: int) -> list[PrintedItem]:
+        return _print(briefing.items, shortened)
+
+    @cache
     def render(shortened: int) -> str:
-        items = _print(briefing.items, shortened)
-        return template.html({**facts, "letter": Markup(styled), "items": items})  # noqa: S704 — sanitised
+        filled = {**facts, "letter": Markup(styled), "items": printed(shortened)}  # noqa: S704 — sanitised
+        return template.html(filled)
 
     def size(shortened: int) -> int:
         return mail_lint.size(render(shortened), PLACEHOLDERS)
 
     shortened = _fewest_shortened(len(briefing.items), size, source)
     html_part = render(shortened)
-    items = _print(briefing.items, shortened)
+    items = printed(shortened)
     text_part = template.text({**facts, "letter": plaintext.render(detached), "items": items})
     findings = mail_lint.lint(html_part, text_part, source, PLACEHOLDERS, publication.postal_address)
     if findings:
@@ -299,8 +304,8 @@ def scale(bracket: str) -> tuple[ScaleCell, ...]:
 
 
 def _one_line(text: str) -> str:
-    # Not str.split(): it would part "20 %" at the no-break space.
-    return re.sub(r"[ \t\r\n]+", " ", text).strip(" ")
+    # Not str.split(): it would part "20 %" at the no-break space. A space that stands alone is good as it is.
+    return _BLANKS.sub(" ", text).strip(" ")
 
 
 def _day(date: datetime) -> str:
