@@ -52,16 +52,15 @@ def _rare_words(texts: Sequence[str]) -> list[dict[str, float]]:
         )
         database.execute("CREATE VIRTUAL TABLE word USING fts5vocab(piece, row)")
         database.execute("CREATE VIRTUAL TABLE place USING fts5vocab(piece, instance)")
-        weights = {
-            word: math.log(len(texts) / count)
-            for word, count in database.execute(
-                "SELECT term, doc FROM word WHERE doc BETWEEN 2 AND ?", (most,)
-            )
-        }
+        # In this order: of the words that stand in many texts, which are most of what is said, no place is looked at.
+        places = database.execute(
+            "SELECT word.term, word.doc, place.doc FROM word CROSS JOIN place ON place.term = word.term "
+            "WHERE word.doc BETWEEN 2 AND ?",
+            (most,),
+        )
         found: list[dict[str, float]] = [{} for _ in texts]
-        for word, index in database.execute("SELECT DISTINCT term, doc FROM place"):
-            if word in weights:
-                found[index][word] = weights[word]
+        for word, count, index in places:
+            found[index][word] = math.log(len(texts) / count)
     finally:
         database.close()
     return [

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache, partial
-from itertools import chain
+from itertools import chain, groupby
+from operator import attrgetter
 from types import MethodType
 from typing import Any
 
@@ -36,8 +37,13 @@ class Shelf(list[Any]):
 
 
 def _place(content: Content) -> None:
-    """Pelican works out anew where below the content folder a piece's file lies, four times for each."""
+    """Pelican works out anew where below the content folder a piece's file lies, four times for each, and looks through
+    every text for the few files that are linked to as {static} or {attach}.
+    """
     content.get_relative_source_path = MethodType(_relative_source_path, content)
+    html = content._content or ""
+    if "static" not in html and "attach" not in html:
+        content.get_static_links = set
 
 
 def _relative_source_path(content: Content, source_path: str | None = None) -> str | None:
@@ -119,6 +125,12 @@ def _is_ours(theme: str) -> bool:
     return os.path.isdir(os.path.join(theme, "templates", "email"))
 
 
+def _by_year(pieces: Iterable[Any]) -> list[tuple[int, list[Any]]]:
+    """Pieces under the years they are of, the newest year first; within one they stay in their order."""
+    year = attrgetter("date.year")
+    return [(number, list(group)) for number, group in groupby(sorted(pieces, key=year, reverse=True), year)]
+
+
 def _set_up(generator: Generator) -> None:
     """Our theme's templates escape what they print; another theme's expect Pelican's default, which does not."""
     generator.env.autoescape = _is_ours(generator.theme)
@@ -130,6 +142,7 @@ def _set_up(generator: Generator) -> None:
     generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
     # Templates that are imported rather than rendered know only globals; so they are read once and not per page.
     generator.env.globals.update({name: generator.settings.get(name) for name in _GLOBALS})
+    generator.env.filters["by_year"] = _by_year
     # What a macro says of a thing depends on nothing else, so it need not say it twice.
     generator.env.filters["remembered"] = cache
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import unquote
 
@@ -173,9 +174,16 @@ def _outside(
     """Files that lie outside of content/, behind a symbolic link or a path with dots: they are not ours to publish."""
     settings = generators[0].settings
     root = os.path.realpath(settings["PATH"]) + os.sep
+    folders = cache(os.path.realpath)  # many files lie in one
+
+    def place_of(path: str) -> str:
+        if os.path.islink(path):
+            return os.path.realpath(path)
+        return os.path.join(folders(os.path.dirname(path)), os.path.basename(path))
+
     static = [content for generator in generators for content in getattr(generator, "staticfiles", ())]
     for content in [*contents, *static]:
-        if not os.path.realpath(content.source_path).startswith(root):
+        if not place_of(content.source_path).startswith(root):
             reason = "lies outside of the content folder, or leads there. It is not published."
             yield Finding(os.path.relpath(content.source_path), 0, "", reason)
         elif content in static or hasattr(content, "override_save_as"):

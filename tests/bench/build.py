@@ -6,7 +6,7 @@ and related pieces, lists by fifty, years, months, feed. Before anything is time
 each other, and the benchmark fails if a page is missing or pages that should be alike are not.
 
 Ours is `newsletter build` with all that is made of every piece anew each time: related pieces by what they say, feeds
-of all, of each region and topic in RSS, Atom and JSON, site map, forecasts, contents, notes in the margin; it checks
+of all, of each region and topic in RSS, Atom and JSON, site map, forecasts, contents, notes in the margin, glossary; it checks
 every link between files, makes an email of every briefing and splits the feed into archives (RFC 5005). Hugo does
 none of that, and its feed is one file with every piece. Left out of both, because Hugo has nothing like it: the search
 index (Pagefind's own program; the fourth column has it), and what is kept from one build to the next and made anew
@@ -47,7 +47,7 @@ from newsletter.stylesheet import joined
 ROOT = Path(__file__).resolve().parents[2]
 OURS, HUGO, HUGO_PLAIN, WITH_SEARCH = "ours", "Hugo", "Hugo, no .Related", "ours, with search"
 # Pages that Hugo's side of this has no counterpart of.
-OURS_ALONE = {"forecasts/index.html", "search/index.html"}
+OURS_ALONE = {"forecasts/index.html", "search/index.html", "glossary/index.html"}
 # What is off here: settings of pelicanconf.py.
 OFF = """
 import os
@@ -134,6 +134,8 @@ def prepare(work: Path, count: int) -> None:
     ours, hugo = work / "ours", work / "hugo"
     corpus.write(ours / "content", count)
     shutil.copytree(ROOT / "content/pages", ours / "content/pages")
+    glossary = (ROOT / "content/glossary.yml").read_text() + corpus.TERM
+    (ours / "content/glossary.yml").write_text(glossary)
     # Run in a folder of its own, the build leaves this checkout's build/briefings/ alone.
     (ours / "publication.toml").write_text(corpus.publication((ROOT / "publication.toml").read_text()))
     (ours / "pelicanconf.py").write_text((ROOT / "pelicanconf.py").read_text() + OFF)

@@ -18,6 +18,8 @@ REGIONS = ["Iraq", "Gulf", "Levant", "Eastern Mediterranean", "North Africa", "E
 TOPICS = [f"Topic {number:02d}" for number in range(60)]
 DESKS = [f"{region} desk" for region in REGIONS]
 LIKELIHOODS = ["very unlikely", "unlikely", "roughly even chance", "likely", "very likely"]
+# For the glossary: every piece names it.
+TERM = 'PRF: {expansion: Provincial Reserve Force, kind: actor, note: "A force of some province."}\n'
 WORDS = [
     "government",
     "coalition",
