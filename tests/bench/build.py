@@ -47,7 +47,9 @@ from newsletter.stylesheet import joined
 ROOT = Path(__file__).resolve().parents[2]
 OURS, HUGO, HUGO_PLAIN, WITH_SEARCH = "ours", "Hugo", "Hugo, no .Related", "ours, with search"
 # Pages that Hugo's side of this has no counterpart of.
-OURS_ALONE = {"forecasts/index.html", "search/index.html", "glossary/index.html"}
+OURS_ALONE = {
+    f"{name}/index.html" for name in ("forecasts", "search", "glossary", "regions", "topics", "desks")
+}
 # What is off here: settings of pelicanconf.py.
 OFF = """
 import os
