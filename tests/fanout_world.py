@@ -170,8 +170,9 @@ def tell(name: str, made: World, row: Row, seconds: float) -> None:
     )
 
 
-def hold(row: Row) -> None:
+def hold(row: Row, killed: int = 3) -> None:
+    """Nobody twice, nobody lost, nobody unnamed, although at least so many workers were killed."""
     assert row.broken == []
     assert (row.twice, row.lost) == (0, 0)
     assert row.named == row.in_doubt
-    assert row.crew.killed >= 3
+    assert row.crew.killed >= killed
