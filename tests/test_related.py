@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lxml import html
 
 from newsletter.likeness import alike
 from newsletter.models import Analysis
 from newsletter.related import HOW_MANY, related
+from tests.conftest import Project
 
 START = datetime(2020, 1, 1, tzinfo=UTC)
 
@@ -94,3 +96,37 @@ def test_a_new_piece_elsewhere_changes_nothing_for_a_reader_of_this_one() -> Non
     pieces = [_piece(n, "Iraq", "oil", day=n) for n in range(6)]
     before = related(pieces)[0]
     assert related([*pieces, _piece(9, "Sahel", "mining", day=3)])[0] == before
+
+
+@pytest.fixture(scope="module")
+def led_on(built: Project) -> dict[str, list[str]]:
+    """Of the house's own pieces: to which others the page of each leads, by their slugs."""
+    leads = {}
+    for page in built.path.glob("output/analyses/*/*/index.html"):
+        (section,) = html.parse(str(page)).xpath("//section[@aria-labelledby='page.related']")
+        leads[page.parent.name] = [link.split("/")[-2] for link in section.xpath(".//h3/a/@href")]
+    return leads
+
+
+@pytest.mark.parametrize(
+    ("piece", "others"),
+    [
+        ("beirut-port-blast-government", {"lebanon-hariri-returns"}),
+        ("libya-ceasefire-sirte", {"libya-oil-restart"}),
+        ("us-embassy-baghdad-threat", {"kadhimi-early-elections", "iraq-oil-revenue-opec"}),
+        ("iran-arms-embargo-expiry", {"uae-israel-normalisation", "gulf-succession-kuwait"}),
+        ("cyprus-varosha-vote", {"eastern-mediterranean-standoff"}),
+        ("ethiopia-tigray-rift", {"sudan-terror-list"}),
+    ],
+)
+def test_a_person_would_choose_the_same(led_on: dict[str, list[str]], piece: str, others: set[str]) -> None:
+    assert set(led_on[piece][: len(others)]) == others
+
+
+def test_whoever_follows_a_piece_to_another_can_mostly_come_back(led_on: dict[str, list[str]]) -> None:
+    assert len(led_on) > HOW_MANY
+    for piece, others in led_on.items():
+        assert piece in led_on[others[0]], f"{piece} leads to {others[0]} first, which does not lead back"
+    steps = [(piece, other) for piece, others in led_on.items() for other in others]
+    back = [step for step in steps if step[0] in led_on[step[1]]]
+    assert len(back) >= 2 / 3 * len(steps)

@@ -19,8 +19,8 @@ from newsletter.models import Analysis
 HOW_MANY = 4
 # How many neighbours on either side, in one region's or topic's list by date, can be candidates.
 _REACH = 6
-_REGION, _TOPIC = 3.0, 2.0
-# Two pieces that say the same in the same words are as near as two that share their region and two topics.
+_REGION, _TOPIC = 5.0, 2.0
+# Two pieces that say the same in the same words are as near as two that share their region and a topic.
 _WORDS = 7.0
 # A piece this much older or newer counts as sharing one topic less.
 _DAYS_PER_TOPIC = 180.0
