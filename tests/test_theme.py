@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +15,8 @@ from urllib.parse import unquote, urldefrag, urlsplit
 import pytest
 from lxml import html
 from playwright.sync_api import Browser, Page, expect
+
+from tests.conftest import Project
 
 ROOT = Path(__file__).parent.parent
 # What a server sends with each page (issue D); a page that breaks it says so on the console.
@@ -290,6 +292,19 @@ def test_whoever_cuts_an_address_short_finds_a_page(site: Path) -> None:
     pages = {page.parent for page in site.rglob("index.html")}
     above = {folder for page in pages for folder in page.parents if folder.is_relative_to(site)}
     assert above <= pages
+
+
+def test_a_year_with_many_pieces_has_a_way_to_each_month(make_project: Callable[..., Project]) -> None:
+    project = make_project("pelicanconf.py", "publication.toml", "theme", "plugins")
+    for number in range(60):
+        project.analysis(f"p{number}", date=f"2020-{number % 12 + 1:02d}-10 07:00", title=f"Piece {number}")
+    assert project.newsletter("build").returncode == 0
+    page = html.parse(str(project.path / "output/analyses/2020/index.html"))
+    ways = page.xpath("//div[@class='ways']//a/@href")
+    assert ways == [f"#month.{month}" for month in range(12, 0, -1)]
+    for way in ways:
+        (month,) = page.xpath(f"//section[h2[@id='{way[1:]}']]")
+        assert len(month.xpath(".//li[@class='entry']")) == 5
 
 
 def test_the_newest_piece_of_each_region_stands_beside_its_name(site: Path) -> None:
