@@ -39,6 +39,7 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
 
 def test_a_word_of_a_piece_leads_to_it_by_keyboard_alone(page: Page, address: str) -> None:
     page.goto(f"{address}/search/")
+    expect(page.get_by_label("Results")).to_be_hidden()  # no empty list before there is a question
     page.get_by_label("Words to look for").focus()
     page.keyboard.type("Varosha")
     page.keyboard.press("Enter")

@@ -188,7 +188,8 @@ def _compare_article(path: str, ours: str, hugos: str) -> None:
 # to share and to follow, what is due.
 MORE = re.compile(
     r'<script type="application/ld\+json">.*?</script>|<nav class="contents-of".*?</nav>'
-    r'|<small class="side-note".*?</small>|<h2 class="label">Share</h2>\s*<p>.*?</p>|<p class="follow">.*?</p>'
+    r'|<small class="side-note".*?</small>|<h2 class="label unprinted">Share</h2>\s*<p class="unprinted">.*?</p>'
+    r'|<p class="follow">.*?</p>'
     r"|<section[^>]*page\.forecasts.*?</section>",
     re.DOTALL,
 )
