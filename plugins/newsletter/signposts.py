@@ -13,6 +13,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from html import escape
+from itertools import groupby
 from typing import Any
 from xml.sax.saxutils import quoteattr
 
@@ -122,8 +123,17 @@ def _addresses(context: Any) -> Iterator[tuple[str, datetime | None]]:
     for kind in ("categories", "tags", "authors"):
         for wrapped, some in context[kind]:
             yield wrapped.url, _changed(some)
+    if context.get("YEAR_ARCHIVE_SAVE_AS"):
+        for _, group in groupby(sorted(articles, key=_date), key=lambda article: article.date.year):
+            some = list(group)
+            yield context["YEAR_ARCHIVE_URL"].format(date=some[0].date), _changed(some)
     for article in articles:
         yield article.url, _changed([article])
+
+
+def _date(article: Any) -> datetime:
+    day: datetime = article.date
+    return day
 
 
 def _changed(articles: Sequence[Any]) -> datetime | None:
