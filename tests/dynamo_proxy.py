@@ -9,7 +9,6 @@ import json
 import math
 import sys
 import threading
-from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,6 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.capacity import Capacity
 
 _BUSY = json.dumps(
     {
@@ -46,11 +47,10 @@ class Proxy:
     before: Callable[[str], bool | None] = lambda operation: None
     allowed: Callable[[str, Mapping[str, Any]], bool] = lambda operation, asked: True
     calls: Counter[str] = field(default_factory=Counter)
-    # By AWS's rules (developer guide, "DynamoDB capacity units"): a kilobyte of an item written, twice that in a
-    # transaction; four of one read consistently.
-    written: int = 0
+    written: int = 0  # units, as tests/capacity.py counts them
     read: int = 0
     refused: int = 0
+    _capacity: Capacity = field(default_factory=Capacity)
     _number: Iterator[int] = field(default_factory=lambda: count(1))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -68,8 +68,9 @@ class Proxy:
         """Count a call that was done."""
         with self._lock:
             self.calls[operation] += 1
-            self.written += _written(operation, asked)
-            self.read += _read(operation, asked, answer)
+            units = self._capacity.of(operation, asked, answer)
+            self.written += units.written
+            self.read += units.read
 
 
 @contextmanager
@@ -176,52 +177,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *said: object) -> None:
         """Say nothing."""
-
-
-def _size(item: Mapping[str, Mapping[str, Any]]) -> int:
-    """Bytes of an item, as DynamoDB counts them."""
-    return sum(len(name.encode()) + _bytes(value) for name, value in item.items())
-
-
-def _bytes(value: Mapping[str, Any]) -> int:
-    ((kind, told),) = value.items()
-    if kind == "S":
-        return len(told.encode())
-    if kind == "B":
-        return len(b64decode(told))
-    return len(str(told)) // 2 + 2
-
-
-def _units(size: int, unit: int) -> int:
-    return max(1, math.ceil(size / unit))
-
-
-def _written(operation: str, asked: Mapping[str, Any]) -> int:
-    if operation == "PutItem":
-        return _units(_size(asked["Item"]), 1024)
-    if operation in ("UpdateItem", "DeleteItem"):
-        return 1
-    if operation == "BatchWriteItem":
-        return sum(
-            _units(_size(one["PutRequest"]["Item"]) if "PutRequest" in one else 1, 1024)
-            for (requests,) in [asked["RequestItems"].values()]
-            for one in requests
-        )
-    if operation == "TransactWriteItems":
-        return sum(
-            2 * _units(_size(one["Put"]["Item"]) if "Put" in one else 1, 1024)
-            for one in asked["TransactItems"]
-        )
-    return 0
-
-
-def _read(operation: str, asked: Mapping[str, Any], answer: Mapping[str, Any]) -> int:
-    if operation == "GetItem":
-        return _units(_size(answer.get("Item", {})), 4096)
-    if operation == "BatchGetItem":
-        keys = sum(len(one["Keys"]) for one in asked["RequestItems"].values())
-        found = [item for items in answer["Responses"].values() for item in items]
-        return keys - len(found) + sum(_units(_size(item), 4096) for item in found)
-    if operation == "Query":
-        return _units(sum(_size(item) for item in answer["Items"]), 4096)
-    return 0

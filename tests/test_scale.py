@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tests.scale.paper import by_subscriber, month
+from tests.scale.paper import LOOK, PARTS, by_subscriber, month
 from tests.scale.write import PAGE, page
 
 
@@ -18,12 +18,9 @@ def test_the_page_is_what_the_script_writes() -> None:
 
 
 def test_a_month_costs_in_proportion_to_its_subscribers() -> None:
-    counts = {
-        name: {"calls": 2.0, "write_units": 3.0, "read_units": 5.0}
-        for name in ("freeze", "claim, submit, record", "events")
-    }
+    counts = {name: {"calls": 2.0, "write_units": 3.0, "read_units": 5.0} for name in (*PARTS, LOOK)}
     size = {"subscriber": 700.0, "recipient": 90.0}
-    small, large = (month(subscribers, counts, 0.3, size) for subscribers in (1_000_000, 10_000_000))
+    small, large = (month(subscribers, counts, 0.3, size, 500) for subscribers in (1_000_000, 10_000_000))
     for name in ("batches", "calls", "write_units", "read_units", "published", "queue_requests", "stored"):
         assert abs(getattr(large, name) / getattr(small, name) - 10) < 1e-6, name
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from newsletter.delivery import BY_HAND, Delivery
 from newsletter.errors import SesError
 from newsletter.mailing import Mailing
-from newsletter.pace import Allowance
+from newsletter.pace import SHARE, Allowance
 from newsletter.ses.work_queue import Task
 from newsletter.states import ACCEPTED, OPEN, State
 from newsletter.store import Counts
@@ -45,8 +45,9 @@ class FanOut(Delivery):
 
     # For how long workers may act without hearing from this run again.
     lasts = timedelta(seconds=60)
-    # How long between two looks, in seconds, and of the time, which part may be spent on looking.
-    between, share = 2.0, 0.05
+    # How long between two looks at the ledger, in seconds, at the least; which part of the time may be spent on looking;
+    # and into how many looks a whole mailing is divided. A look reads all batches, so that is what looking costs.
+    between, share, looks = 2.0, 0.05, 100
     # How long nothing may change until what is pending is put on the queue again; and until there are no workers.
     again, patience = timedelta(seconds=60), timedelta(minutes=10)
 
@@ -58,6 +59,8 @@ class FanOut(Delivery):
         self._queue, self._tell = queue, tell
         self._handed_out = False
         self._by_workers = 0
+        self._took = timedelta(0)  # by the last look
+        self._per_second = 1.0  # SES's rate
 
     def has_mailed(self, mailing: Mailing) -> bool:
         """Whether this run, or its workers, may have mailed anybody."""
@@ -73,7 +76,7 @@ class FanOut(Delivery):
         before = self._store.counts(briefing)
         if not before.of(State.PENDING):
             return ""
-        self._handed_out = True
+        self._handed_out, self._per_second = True, allowance.quota.per_second
         reason = "it has ended"
         try:
             reason = self._watched(briefing, turns, before)
@@ -85,7 +88,8 @@ class FanOut(Delivery):
         return reason and told
 
     def _watched(self, briefing: str, turns: Turns, counts: Counts) -> str:
-        changed = handed = self._clock()
+        first = counts.of(State.PENDING)
+        due = changed = handed = self._clock()
         if not self._renewed(turns):
             return "its turn is over"
         if not self._hand_out(briefing, turns):
@@ -95,33 +99,47 @@ class FanOut(Delivery):
                 return "a worker has stopped it"  # the turn itself says why
             if self._vigil and (reason := self._vigil.alarm(briefing)):
                 return reason
-            began = self._clock()
-            now = self._store.counts(briefing)
-            if now.states != counts.states:
-                self._progress(max(0, counts.of(*OPEN) - now.of(*OPEN)))
-                counts, changed = now, self._clock()
-            still = self._clock() - changed
-            if not now.of(State.PENDING) and (not now.of(State.CLAIMED) or still > self.answered):
-                return ""
-            if still > self.patience:
-                return (
-                    f"nothing has happened for {self.patience.total_seconds() / 60:.0f} minutes. Does any worker run "
-                    "(newsletter worker), and with this store and queue?"
+            if self._clock() >= due:
+                began = self._clock()
+                now = self._store.counts(briefing)
+                self._took = self._clock() - began
+                if now.states != counts.states:
+                    self._progress(max(0, counts.of(*OPEN) - now.of(*OPEN)))
+                    counts, changed = now, self._clock()
+                still = self._clock() - changed
+                if not now.of(State.PENDING) and (not now.of(State.CLAIMED) or still > self.answered):
+                    return ""
+                if still > self.patience:
+                    return (
+                        f"nothing has happened for {self.patience.total_seconds() / 60:.0f} minutes. Does any worker run "
+                        "(newsletter worker), and with this store and queue?"
+                    )
+                if min(still, self._clock() - handed) > self.again and now.of(State.PENDING) and self._idle():
+                    self._tell(
+                        "the queue is empty, and somebody is still pending: those batches are put on it again"
+                    )
+                    if not self._hand_out(briefing, turns):
+                        break
+                    handed = self._clock()
+                took, per_second = self._took.total_seconds(), self._per_second
+                due = self._clock() + timedelta(
+                    seconds=self.rest(took, first, now.of(State.PENDING), per_second)
                 )
-            if min(still, self._clock() - handed) > self.again and now.of(State.PENDING) and self._idle():
-                self._tell(
-                    "the queue is empty, and somebody is still pending: those batches are put on it again"
-                )
-                if not self._hand_out(briefing, turns):
-                    break
-                handed = self._clock()
-            took = (self._clock() - began).total_seconds()
-            self._wait(max(self.between, min(took / self.share, self.lasts.total_seconds() / 4)))
+            self._wait(min(max(0.0, (due - self._clock()).total_seconds()), self.lasts.total_seconds() / 4))
         return BY_HAND
 
+    @classmethod
+    def rest(cls, took: float, first: int, pending: int, per_second: float) -> float:
+        """How many seconds until the next look, after one that `took` so many, when of `first` recipients so many are
+        pending at `per_second`. Looks that came as often in a long mailing of many as in a short one of few would cost
+        as the square of the recipients. Towards the end they come sooner, since the end is waited for.
+        """
+        whole, left = (count / (SHARE * max(1.0, per_second)) for count in (first, pending))
+        return max(cls.between, min(max(took / cls.share, whole / cls.looks), max(took, left)))
+
     def _renewed(self, turns: Turns) -> bool:
-        """Tell the workers that they may go on; False where they may not any more."""
-        return turns.open(self._clock() + self.lasts)
+        """Tell the workers that they may go on, also while this run looks; False where they may not any more."""
+        return turns.open(self._clock() + self.lasts + 2 * self._took)
 
     def _hand_out(self, briefing: str, turns: Turns) -> bool:
         """Put every batch in which somebody is pending on the queue; False if told to stop meanwhile. Raises SesError."""

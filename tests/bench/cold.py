@@ -29,6 +29,7 @@ WAYS = {
     "door": "import newsletter.aws.door, boto3",
     "events": "import newsletter.aws.events, boto3",
     "schedule": "import newsletter.aws.schedule, boto3",
+    "worker": "import newsletter.aws.worker, boto3",
 }
 _REQUEST = {
     "version": "2.0", "headers": {"x-origin-key": "k"}, "rawPath": "/health", "rawQueryString": "",

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from newsletter.fanout import FanOut
 from newsletter.pace import SHARE
 from newsletter.shared_pace import slots
+from newsletter.vigil import Vigil
 from tests.pace_simulation import simulate
 from tests.scale.counts import Counts
 
@@ -25,8 +27,11 @@ MEMORY, HANDED = 0.5, 1000
 TOLD = 2
 # SQS is asked once to keep a message, and once for each ten to hand them out and to delete them.
 ASKED = 1.2
-# Said of AWS, not measured here: how long DynamoDB takes for a call, and what a call of a function logs.
-_LATENCY, _LOGGED = 0.008, 400
+PARTS = ("freeze", "hand out", "pace, claim, submit, record", "events")
+LOOK = "a look at how far it is"
+# Said of AWS, not measured here: how long DynamoDB takes for a call, for a page of a megabyte (256 units), and what a
+# call of a function logs.
+_LATENCY, _PAGE, _LOGGED = 0.008, 0.025, 400
 # So many ledgers are kept.
 _MONTHS_KEPT = 12
 _MINUTES = 43_200  # in a month of thirty days
@@ -44,7 +49,9 @@ class Month:
     batches: int
     calls: float
     write_units: float
-    read_units: float
+    read_units: float  # but for the looks
+    looks: int
+    look_units: float
     published: float
     queue_requests: float
     function_calls: float
@@ -52,10 +59,16 @@ class Month:
     stored: float  # GB
 
 
-def month(subscribers: int, counts: Counts, seconds_a_batch: float, size: Mapping[str, float]) -> Month:
-    """`seconds_a_batch` is how long a worker is at one; `size` the bytes of a subscriber and of its place in a ledger."""
+def month(
+    subscribers: int, counts: Counts, seconds_a_batch: float, size: Mapping[str, float], per_second: float
+) -> Month:
+    """`seconds_a_batch` is how long a worker is at one; `size` the bytes of a subscriber and of its place in a ledger;
+    `per_second` SES's rate, by which the run that watches the workers looks more or less often.
+    """
     thousands = subscribers / 1000
-    parts = [counts[name] for name in ("freeze", "claim, submit, record", "events")]
+    parts = [counts[name] for name in PARTS]
+    of_a_look = counts[LOOK]["read_units"] * thousands
+    looks = _looks(subscribers, of_a_look / 256 * _PAGE, per_second)
     batches = math.ceil(subscribers / BATCH)
     told = TOLD * subscribers
     handings = math.ceil(told / HANDED)
@@ -64,15 +77,26 @@ def month(subscribers: int, counts: Counts, seconds_a_batch: float, size: Mappin
         subscribers=subscribers,
         batches=batches,
         calls=sum(part["calls"] for part in parts) * thousands,
-        # A slot of the shared pace is one write of one item.
-        write_units=sum(part["write_units"] for part in parts) * thousands + batches,
+        write_units=sum(part["write_units"] for part in parts) * thousands,
         read_units=sum(part["read_units"] for part in parts) * thousands,
+        looks=looks,
+        look_units=looks * of_a_look,
         published=told,
         queue_requests=ASKED * (told + batches),
         function_calls=batches + handings + _MINUTES,
         function_seconds=batches * seconds_a_batch + events + _MINUTES * _POSTMAN,
         stored=subscribers * (size["subscriber"] + _MONTHS_KEPT * size["recipient"]) / _GB,
     )
+
+
+def _looks(subscribers: int, took: float, per_second: float) -> int:
+    """How often the ledger is read through while it is mailed: for the progress and the end, and for the brakes."""
+    paced, pending, count = SHARE * per_second, float(subscribers), 0
+    while pending > 0:
+        count += 1
+        pending -= paced * (took + FanOut.rest(took, subscribers, int(pending), per_second))
+    every = took + min(max(Vigil.every, took / Vigil.share), Vigil.patience)
+    return count + math.ceil(subscribers / paced / every)
 
 
 def bill(one: Month, prices: Mapping[str, Any], alarms: int, secrets: int) -> dict[str, float]:
@@ -93,7 +117,7 @@ def bill(one: Month, prices: Mapping[str, Any], alarms: int, secrets: int) -> di
         "SES, Essentials": tiered("ses_essentials", one.subscribers),
         "SES, by feature": tiered("ses_by_feature", one.subscribers),
         "DynamoDB writes": tiered("dynamodb_write", one.write_units),
-        "DynamoDB reads": tiered("dynamodb_read", one.read_units),
+        "DynamoDB reads": tiered("dynamodb_read", one.read_units + one.look_units),
         "DynamoDB storage and recovery": beyond("dynamodb_storage", one.stored)
         + beyond("dynamodb_recovery", one.stored),
         "SNS": tiered("sns_publish", one.published),

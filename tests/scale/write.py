@@ -31,7 +31,7 @@ def page(recipients: int) -> str:
         sum(one["Type"] == kind for one in template["Resources"].values())
         for kind in ("AWS::CloudWatch::Alarm", "AWS::SecretsManager::Secret")
     )
-    months = [month(size, kept, seconds, kept["bytes of each"]) for size in SIZES]
+    months = [month(size, kept, seconds, kept["bytes of each"], _RATE) for size in SIZES]
     bills = [bill(one, prices, alarms, secrets) for one in months]
     other = prices["by_subscriber"]
     counted = [
@@ -39,6 +39,8 @@ def page(recipients: int) -> str:
         ("calls of DynamoDB", [f"{one.calls:,.0f}" for one in months]),
         ("write units", [f"{one.write_units:,.0f}" for one in months]),
         ("read units", [f"{one.read_units:,.0f}" for one in months]),
+        ("looks through the whole ledger", [f"{one.looks:,}" for one in months]),
+        ("read units of those looks", [f"{one.look_units:,.0f}" for one in months]),
         ("events of SES, through SNS and SQS", [f"{one.published:,.0f}" for one in months]),
         ("requests of SQS", [f"{one.queue_requests:,.0f}" for one in months]),
         ("calls of Lambda", [f"{one.function_calls:,.0f}" for one in months]),
@@ -167,7 +169,9 @@ out: it goes by readers, and not by subscribers.
 {counted}
 
 A worker is {seconds} s at a batch at {rate:,} mails a second with {workers} workers, its wait for a slot included (simulated, below).
-Said of AWS and not measured here: 8 ms for a call of DynamoDB, two events for each mail.
+Said of AWS and not measured here: 8 ms for a call of DynamoDB and 25 for a page of a megabyte, two events for each mail.
+The looks are those of the run that watches the workers at that rate, for its progress and for the brakes; there are at
+most about a hundred of the first kind, and of the second one each ten minutes at the least.
 
 ## How long it takes
 
@@ -189,9 +193,14 @@ is small beside either.
 
 ## What was measured
 
-A mailing of 5,000 on the DynamoDB store (ministack over HTTP), counted at boto3's client, for each 1,000 recipients. The
-events come mixed, as SES tells them: accepted within two seconds, delivered within thirty, 1,000 handed to the function at
-a time. Handed 100 at a time they take five times the writes.
+A mailing of 5,000 by a worker, on the DynamoDB store (ministack over HTTP) and through the local SES, counted at boto3's
+client, for each 1,000 recipients. The events come mixed, as SES tells them: accepted within two seconds, delivered within
+thirty, 1,000 handed to the function at a time. Handed 100 at a time they take five times the writes.
+
+Units are AWS's rules (`tests/capacity.py`): a consistent read of four kilobytes, also of an item that is not there; a write
+of one, two in a transaction. Of what a worker reads, two units a mail are those rules' price for asking of each recipient,
+just before its call, whether it is still subscribed and not suppressed. AWS's own DynamoDB Local tells the same of single
+reads and writes, and nothing of absent items in a batch (`tests/test_store_counts.py`, in `make test-long`).
 
 {measured}
 
