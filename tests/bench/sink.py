@@ -2,7 +2,8 @@
 
 It prints the two ports it serves and goes on until it is ended. GET /tally says what was posted since the last
 time it was asked: calls, mails, bytes as they came (request line, headers, body), the bytes among them that are
-a recipient's own, and how many recipients came twice.
+a recipient's own, how many recipients came twice, and the seconds from the first bulk call's coming to the last's.
+`--latency SECONDS` answers each bulk call so much later, as a service at some distance does.
 
 A recipient's own bytes: of its entry in the call's JSON the texts of its address, of the data for the template and
 of the values of its headers, as they stand there, with their quotation marks.
@@ -10,9 +11,12 @@ of the values of its headers, as they stand there, with their quotation marks.
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import re
+import time
+from functools import partial
 from typing import Any
 
 BULK, SINGLE = "/v2/email/outbound-bulk-emails", "/v2/email/outbound-emails"
@@ -31,6 +35,7 @@ class Tally:
     def clear(self) -> None:
         self.seen = bytearray()  # a bit a recipient
         self.figures = {"calls": 0, "mails": 0, "bytes": 0, "own": 0, "twice": 0}
+        self.first, self.last = 0.0, 0.0
 
     def add(self, size: int, mails: int, own: int = 0) -> list[str]:
         """Count one call; the message ids for its mails."""
@@ -50,8 +55,8 @@ class Tally:
 class Ses(asyncio.Protocol):
     """Enough of HTTP/1.1 and of SES for boto3 to be content."""
 
-    def __init__(self, tally: Tally) -> None:
-        self.tally, self.buffer = tally, bytearray()
+    def __init__(self, tally: Tally, latency: float) -> None:
+        self.tally, self.latency, self.buffer = tally, latency, bytearray()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -71,11 +76,15 @@ class Ses(asyncio.Protocol):
             head = (
                 f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
             )
-            self.transport.write(head.encode() + answer)  # type: ignore[attr-defined]
+            write = partial(self.transport.write, head.encode() + answer)  # type: ignore[attr-defined]
+            if self.latency and path == BULK:
+                asyncio.get_running_loop().call_later(self.latency, write)
+            else:
+                write()
 
     def answer(self, method: str, path: str, body: bytes, size: int) -> dict[str, Any]:
         if path == "/tally":
-            figures = dict(self.tally.figures)
+            figures = self.tally.figures | {"seconds": self.tally.last - self.tally.first}
             self.tally.clear()
             return figures
         if path == "/v2/email/account":
@@ -87,6 +96,8 @@ class Ses(asyncio.Protocol):
             for entry in entries:
                 (number,) = (tag["Value"] for tag in entry["ReplacementTags"] if tag["Name"] == "recipient")
                 self.tally.see(int(number))
+            self.tally.last = time.monotonic()
+            self.tally.first = self.tally.first or self.tally.last
             ids = self.tally.add(size, len(entries), sum(map(_own, entries)))
             return {"BulkEmailEntryResults": [{"Status": "SUCCESS", "MessageId": each} for each in ids]}
         return {}
@@ -135,14 +146,15 @@ class Smtp(asyncio.Protocol):
                 return
 
 
-async def serve() -> None:
+async def serve(latency: float) -> None:
     tally, loop = Tally(), asyncio.get_running_loop()
-    servers = [
-        await loop.create_server(lambda kind=kind: kind(tally), "127.0.0.1", 0) for kind in (Ses, Smtp)
-    ]
+    kinds = (partial(Ses, tally, latency), partial(Smtp, tally))
+    servers = [await loop.create_server(kind, "127.0.0.1", 0) for kind in kinds]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    parser = argparse.ArgumentParser(description="Take mails, and only answer.")
+    parser.add_argument("--latency", type=float, default=0.0, help="seconds until a bulk call is answered")
+    asyncio.run(serve(parser.parse_args().latency))
