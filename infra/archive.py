@@ -18,6 +18,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from newsletter import publication
+from newsletter.door.pages import Pages
+from newsletter.errors import SettingsError
+
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/lambda"
 ARCHIVE = ROOT / "build/lambda.zip"
@@ -50,6 +54,15 @@ def install() -> None:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
+def check() -> None:
+    """Read the door's pages: the function reads each when it is first asked, and a visitor would find the fault."""
+    try:
+        facts = publication.load(ROOT / publication.FILE)
+        Pages(facts, "", ROOT / "theme/templates", ROOT / "build/door/frame.html").read()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
+
+
 def files() -> Iterator[tuple[str, Path]]:
     """Everything that goes in, by its name there."""
     for folder, below in ((BUILD, BUILD), (ROOT / "plugins", ROOT / "plugins/newsletter")):
@@ -77,6 +90,7 @@ def pack() -> str:
 
 def main() -> None:
     """Install, pack, and say what to type next."""
+    check()
     install()
     digest = pack()
     size = ARCHIVE.stat().st_size / 2**20

@@ -242,7 +242,7 @@ def test_the_key_is_read_from_its_secret(
         ground.settings()
 
 
-@pytest.mark.parametrize("name", ["door", "events", "schedule"])
+@pytest.mark.parametrize("name", ["door", "events", "schedule", "worker"])
 def test_a_cold_start_pays_for_nothing_it_does_not_need(name: str) -> None:
     code = f"import newsletter.aws.{name}, sys; print(*sorted({{m.partition('.')[0] for m in sys.modules}}))"
     done = subprocess.run(
@@ -261,6 +261,27 @@ def test_a_cold_start_pays_for_nothing_it_does_not_need(name: str) -> None:
     }  # fmt: skip
     if name != "door":
         assert not loaded & {"starlette", "anyio", "mangum"}
+
+
+def test_a_mail_program_that_unsubscribes_somebody_waits_for_no_page_to_be_made_ready(house: House) -> None:
+    event = form(f"/u/{mint(Purpose.UNSUBSCRIBE, bytes(16), (KEY,))}", **{"List-Unsubscribe": "One-Click"})
+    code = (
+        "import json, sys; from newsletter.aws.door import handler; event = json.loads(sys.argv[1]); "
+        "print(handler(event, None)['statusCode'], 'jinja2' in sys.modules, 'email_validator' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(event)],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={
+            "PYTHONPATH": str(ROOT / "plugins"),
+            "STORE_URL": house.store_url,
+            "SECRET_KEY": KEY.decode(),
+            "ORIGIN_KEY": ORIGIN_KEY,
+        },
+    )
+    assert done.stdout.split() == ["200", "False", "False"]
 
 
 def test_every_function_of_the_template_has_its_handler() -> None:

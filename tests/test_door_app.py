@@ -791,4 +791,4 @@ def test_a_template_that_is_not_sound_is_told_when_the_door_opens(tmp_path: Path
     frame = tmp_path / "frame.html"
     frame.write_text(FRAME)
     with pytest.raises(SettingsError, match=r"me\.html:2: "):
-        Pages(publication.load(ROOT / "publication.toml"), "", templates.parent, frame)
+        Pages(publication.load(ROOT / "publication.toml"), "", templates.parent, frame).read()

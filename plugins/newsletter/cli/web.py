@@ -78,6 +78,8 @@ def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[
     store = open_store(settings.store_url)  # what is wrong with it is told now, and not to the first visitor
     keys = keys_of(settings, store)
     store.close()
+    pages = Pages(facts, place.root)
+    pages.read()  # so is a template that is not sound
     desk = Desk(lambda: open_store(settings.store_url))
     try:
         yield create_app(
@@ -86,7 +88,7 @@ def open_door(facts: Publication, settings: Settings, place: Place) -> Iterator[
                 place=place,
                 keys=keys,
                 desk=desk,
-                pages=Pages(facts, place.root),
+                pages=pages,
                 clock=lambda: datetime.now(UTC),
                 packages=PACKAGES,
                 aside=(STATE / "quarantine", refusals.FOLDER),

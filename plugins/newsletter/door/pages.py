@@ -1,17 +1,24 @@
-"""The door's pages: templates of the theme, set into the frame that the build leaves in build/door/frame.html."""
+"""The door's pages: templates of the theme, set into the frame that the build leaves in build/door/frame.html.
+
+A function that starts cold waits for what its first request needs and for no more. So Jinja comes with the first page,
+which a mail program's unsubscribing never asks for, and each template with the first page made of it.
+"""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateSyntaxError
 from starlette.responses import HTMLResponse
 
 from newsletter.errors import SettingsError
 from newsletter.publication import Publication
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 TEMPLATES = Path("theme/templates")
 FRAME = Path("build/door/frame.html")
@@ -24,27 +31,37 @@ class Pages:
     def __init__(
         self, facts: Publication, root: str = "", templates: Path = TEMPLATES, frame: Path = FRAME
     ) -> None:
-        """Raises SettingsError if no frame has been built, it has not its two marks, or a template is not sound."""
-        self._path = frame
+        """Raises SettingsError if no frame has been built, or it has not its two marks."""
+        self._facts, self._root, self._folder, self._path = facts, root, templates, frame
         self._stamp, self._parts = -1, ("", "", "")
+        self._frame()
+
+    def read(self) -> None:
+        """Read every template now, for a door that stays open. Raises SettingsError if one is not sound."""
+        from jinja2 import TemplateSyntaxError
+
+        try:
+            for path in sorted((self._folder / "door").glob("*.html")):
+                if path.name != "frame.html":  # Pelican's
+                    self._environment.get_template(f"door/{path.name}")
+        except TemplateSyntaxError as error:
+            raise SettingsError(f"{error.filename}:{error.lineno}: {error.message}") from None
+
+    @cached_property
+    def _environment(self) -> Environment:
+        """It keeps each template that it has read."""
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
         environment = Environment(
-            loader=FileSystemLoader(templates),
+            loader=FileSystemLoader(self._folder),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
         )
-        environment.globals.update(PUBLICATION=facts, SITE_ROOT=root)
-        try:
-            self._templates = {
-                path.stem: environment.get_template(f"door/{path.name}")
-                for path in sorted((templates / "door").glob("*.html"))
-                if path.name != "frame.html"  # Pelican's
-            }
-        except TemplateSyntaxError as error:
-            raise SettingsError(f"{error.filename}:{error.lineno}: {error.message}") from None
-        self._frame()
+        environment.globals.update(PUBLICATION=self._facts, SITE_ROOT=self._root)
+        return environment
 
     def answer(
         self,
@@ -55,14 +72,14 @@ class Pages:
         **values: Any,
     ) -> HTMLResponse:
         """The page `door/{name}.html` with these values, in the frame."""
-        content = self._templates[name].render(values, title=title)
+        content = self._environment.get_template(f"door/{name}.html").render(values, title=title)
         before, between, after = self._frame()
         page = "".join((before, html.escape(title), between, content, after))
         return HTMLResponse(page, status, dict(headers) if headers else None)
 
     def consent(self) -> str:
         """The words to which whoever signs up agrees, as they stand beside the form."""
-        words: Any = self._templates["consent"].module
+        words: Any = self._environment.get_template("door/consent.html").module
         return f"{html.unescape(words.offer)}\n{html.unescape(words.promise)}"
 
     def _frame(self) -> tuple[str, str, str]:

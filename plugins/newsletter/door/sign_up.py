@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from functools import cached_property
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,8 +28,11 @@ class SignUp:
     def __init__(self, porter: Porter) -> None:
         self._porter = porter
         self._title = f"Get the {porter.facts.name}"
-        self._consent = porter.pages.consent()
-        self._version = form_version(self._consent)
+
+    @cached_property
+    def _consent(self) -> str:
+        """The words agreed to; they stand in a template, which most first requests do not need."""
+        return self._porter.pages.consent()
 
     async def form(self, request: Request) -> Response:
         """The form by itself."""
@@ -48,7 +52,7 @@ class SignUp:
                 to=to,
                 at=porter.clock(),
                 ip=porter.ip(request),
-                form=self._version,
+                form=form_version(self._consent),
                 words={"page": porter.page_of(request)},
             )
             outcome, wanted = await porter.ask(request, letter, fields, self._consent)
