@@ -21,7 +21,7 @@ zoneinfo.reset_tzpath([])
 assert newsletter.__file__.startswith({folder!r}) and boto3.__file__.startswith({folder!r})
 for service in ("dynamodb", "sesv2", "sqs", "secretsmanager"):
     boto3.client(service, region_name="eu-west-1")
-print(newsletter.aws.door.handler({request!r}, None)["statusCode"])
+print([newsletter.aws.door.handler(request, None)["statusCode"] for request in {requests!r}])
 """
 
 
@@ -47,12 +47,15 @@ def test_the_archive_is_all_that_a_function_needs(built: Project, tmp_path: Path
     with zipfile.ZipFile(project / "build/lambda.zip") as archive:
         archive.extractall(folder)
         assert not [name for name in archive.namelist() if name.endswith((".pyc", ".so.dbg"))]
-    request = {
-        "version": "2.0", "headers": {"x-origin-key": "k"}, "rawPath": "/health", "rawQueryString": "",
-        "requestContext": {"http": {"method": "GET", "path": "/health", "sourceIp": "127.0.0.1"}}, "body": "",
-    }  # fmt: skip
+    requests = [
+        {
+            "version": "2.0", "headers": {"x-origin-key": "k"}, "rawPath": path, "rawQueryString": "",
+            "requestContext": {"http": {"method": "GET", "path": path, "sourceIp": "127.0.0.1"}}, "body": "",
+        }
+        for path in ("/health", "/subscribe")  # the store; a page, with what makes it
+    ]  # fmt: skip
     answered = subprocess.run(
-        [sys.executable, "-S", "-c", _ASK.format(folder=str(folder), request=request)],
+        [sys.executable, "-S", "-c", _ASK.format(folder=str(folder), requests=requests)],
         capture_output=True,
         text=True,
         check=False,
@@ -60,4 +63,4 @@ def test_the_archive_is_all_that_a_function_needs(built: Project, tmp_path: Path
         env={"STORE_URL": f"sqlite:///{tmp_path / 'store.db'}", "SECRET_KEY": "k" * 32, "ORIGIN_KEY": "k"},
     )
     assert answered.returncode == 0, answered.stderr
-    assert json.loads(answered.stdout) == 200
+    assert json.loads(answered.stdout) == [200, 200]
