@@ -178,6 +178,37 @@ def test_a_pelican_site_moves_in_as_it_is(project: Project) -> None:
     assert page.xpath("//a[@href='http://example.org/']")
 
 
+_BYLINES = """
+from pelican import signals
+
+def sign(content):
+    if content.source_path.endswith("source.md"):
+        content.metadata["byline"] = '<a href="{filename}/analyses/2020/target.md">See</a>'
+
+def show(generator, content):
+    if hasattr(content, "byline"):
+        print(content.byline)
+
+def register():
+    signals.content_object_init.connect(sign)
+    signals.article_generator_write_article.connect(show)
+"""
+
+
+@pytest.mark.parametrize("body", ["No link.", "[over there]({filename}target.md)"])
+def test_a_plugin_of_the_houses_own_has_the_links_of_its_fields_filled_in(
+    project: Project, body: str
+) -> None:
+    project.write("own/bylines.py", _BYLINES)
+    more = '\nPLUGIN_PATHS.append("own")\nPLUGINS.append("bylines")\nFORMATTED_FIELDS = ["byline"]\n'
+    project.write("pelicanconf.py", project.read("pelicanconf.py") + more)
+    project.analysis("target")
+    project.analysis("source", body)
+    done = project.pelican("content")
+    assert done.returncode == 0, done.stderr
+    assert '/analyses/2020/target/">See</a>' in done.stdout
+
+
 def test_another_theme_works_by_setting_theme_alone(project: Project) -> None:
     project.analysis("a", title="Oil & gas", key_judgements="[It holds.]")
     project.briefing()

@@ -41,14 +41,20 @@ def _place(content: Content) -> None:
     every text for the few files that are linked to as {static} or {attach}.
     """
     content.get_relative_source_path = MethodType(_relative_source_path, content)
-    html = content._content or ""
-    if "static" not in html and "attach" not in html:
-        content.get_static_links = set
+    content.get_static_links = MethodType(_static_links, content)
 
 
 def _relative_source_path(content: Content, source_path: str | None = None) -> str | None:
     own: str | None = content.relative_source_path
     return Content.get_relative_source_path(content, source_path) if source_path else own
+
+
+def _static_links(content: Content) -> set[str]:
+    html = content._content or ""  # looked at when it is asked for: another plugin may have written into it
+    if "static" not in html and "attach" not in html:
+        return set()
+    found: set[str] = Content.get_static_links(content)
+    return found
 
 
 def _shelve(generator: ArticlesGenerator) -> None:
@@ -62,7 +68,7 @@ def _shelve(generator: ArticlesGenerator) -> None:
         article.get_content = MethodType(_content, article)
         # Pelican looks for {filename} links in every text for every address it is asked for.
         if "{" not in (article._content or ""):
-            article._update_content = _unchanged
+            article._update_content = MethodType(_unchanged, article)
 
 
 # Stands for the address of the site until it is known from where a text is asked for (a page, a feed). RFC 2606.
@@ -81,11 +87,12 @@ def _fill_in_links(generators: Sequence[Generator]) -> None:
     for article in context["articles"]:
         if "{" in (article._content or ""):
             article._content = article._update_content(article._content, _SOMEWHERE)
-            article._update_content = _addressed
+            article._update_content = MethodType(_addressed, article)
 
 
-def _addressed(content: str, siteurl: str) -> str:
-    return content.replace(_SOMEWHERE, f"{siteurl.rstrip('/')}/")
+def _addressed(article: Content, content: str, siteurl: str) -> str:
+    filled = content.replace(_SOMEWHERE, f"{siteurl.rstrip('/')}/")
+    return filled if content is article._content else _as_pelican(article, filled, siteurl)
 
 
 def _find_periods(generator: ArticlesGenerator) -> None:
@@ -106,8 +113,14 @@ def _content(article: Any, siteurl: str) -> str:
     return html
 
 
-def _unchanged(content: str, _siteurl: str) -> str:
-    return content
+def _unchanged(article: Content, content: str, siteurl: str) -> str:
+    return content if content is article._content else _as_pelican(article, content, siteurl)
+
+
+def _as_pelican(article: Content, content: str, siteurl: str) -> str:
+    """What is not the text itself: a summary, or a field of FORMATTED_FIELDS, can have links that the text has not."""
+    html: str = Content._update_content(article, content, siteurl)
+    return html
 
 
 _GLOBALS = (
@@ -134,10 +147,6 @@ def _by_year(pieces: Iterable[Any]) -> list[tuple[int, list[Any]]]:
 def _set_up(generator: Generator) -> None:
     """Our theme's templates escape what they print; another theme's expect Pelican's default, which does not."""
     generator.env.autoescape = _is_ours(generator.theme)
-    if not generator.settings["CACHE_CONTENT"]:
-        generator._filestamp_func = (
-            len  # Pelican keeps nothing, and asks for every file's time nevertheless, twice
-        )
     # Links from one piece to another lead to this site wherever it is served, on a laptop or at its address.
     generator.context["localsiteurl"] = generator.settings.get("SITE_ROOT", "") + "/"
     # Templates that are imported rather than rendered know only globals; so they are read once and not per page.

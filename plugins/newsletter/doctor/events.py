@@ -136,7 +136,9 @@ def queue(found: QueueFacts | SesError | SettingsError | None, practice: bool) -
     if isinstance(found, NewsletterError):
         words = found.code if isinstance(found, Refused) else str(found).partition(". ")[0]
         return broken(line, f"cannot be read: {words}", _QUEUE)
-    return sound(line, f"can be read; {found.waiting:,} messages wait" if found.waiting else "can be read")
+    return sound(
+        line, f"can be read; messages waiting: {found.waiting:,}" if found.waiting else "can be read"
+    )
 
 
 def canary(

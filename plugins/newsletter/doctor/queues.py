@@ -29,7 +29,7 @@ def work(url: str, found: QueueFacts | SesError | SettingsError, practice: bool)
     if isinstance(found, SesError | SettingsError):
         yield broken_by(line, found, _REACH)
         return
-    waiting = f"; {found.waiting:,} messages wait" if found.waiting else ""
+    waiting = f"; messages waiting: {found.waiting:,}" if found.waiting else ""
     if found.again < _LEAST and not practice:
         yield warning(
             line,
