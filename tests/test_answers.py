@@ -68,5 +68,13 @@ def test_those_to_be_mailed_again_are_and_nobody_else(doubtful: Project) -> None
     assert Counter(_accepted(doubtful).values()) == {1: 50, 2: 10}
 
 
+def test_what_was_withdrawn_is_not_mailed_again_and_says_so(doubtful: Project) -> None:
+    assert doubtful.newsletter("withdraw", "2020-10", "--yes").returncode == 0
+    told = doubtful.newsletter("resolve", "2020-10", "--resend", "--yes").stdout
+    assert "10 skipped, and not mailed again: 2020-10 was withdrawn" in told
+    assert "newsletter send" not in told
+    assert set(_accepted(doubtful).values()) == {1}
+
+
 def test_opposite_decisions_are_refused(doubtful: Project) -> None:
     assert doubtful.newsletter("resolve", "2020-10", "--assume-submitted", "--resend").returncode == 2

@@ -112,4 +112,8 @@ def resolve(month: str, as_submitted: bool, resend: bool, yes: bool) -> None:
             sys.exit(1)
         now = datetime.now(UTC)
         done = sum(store.release(month, d.attempt, state, f"{DECIDED}: {words}", now) for d in doubts)
-    say("resolve", f"{done:,} {words}" + (f"; now: newsletter send {month}" if resend else ""))
+        closed = resend and done and not store.counts(month).of(State.PENDING)
+    if closed:
+        say("resolve", f"{done:,} skipped, and not mailed again: {month} was withdrawn")
+    else:
+        say("resolve", f"{done:,} {words}" + (f"; now: newsletter send {month}" if resend else ""))

@@ -60,8 +60,8 @@ def dead_letters(line: str, url: str, found: QueueFacts, why: str) -> Finding:
     if found.dead.count is None:
         return warning(
             line,
-            "these credentials may not ask how many there are",
-            f"Allow them sqs:GetQueueAttributes on {found.dead.url}.",
+            "how many there are could not be asked: that queue is gone, or these credentials may not",
+            f"If it is there, allow them sqs:GetQueueAttributes on {found.dead.url}.",
         )
     if found.dead.count:
         return warning(

@@ -65,7 +65,7 @@ class Message:
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
     """The queue into which SQS puts what was given out `after` times in vain: its address, and how many lie there (None:
-    these credentials may not ask).
+    SQS does not tell us).
     """
 
     url: str
