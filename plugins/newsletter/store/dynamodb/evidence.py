@@ -76,13 +76,13 @@ class DynamoEvidence(DynamoLedger, DynamoLetters):
             if sighting.may_be_ours_yet(at):
                 waiting.add(key_of(item := _stray(sighting)))
                 if key_of(item) not in kept:
-                    self.write(lambda work, item=item: work.put(item, blind=True))  # type: ignore[misc]
+                    self.write(partial(Work.put, item=item, blind=True))
         for key, told in groups.items():
             fresh += self.write(
                 partial(self._apply, sendings=sendings, key=key, told=told, at=at, digests=digests)
             )
         for key in set(kept) - waiting:
-            self.write(lambda work, key=key: work.delete(key))  # type: ignore[misc]
+            self.write(partial(Work.delete, key=key))
         return fresh
 
     def attempted(self, briefing: str, attempt: str) -> bool:
